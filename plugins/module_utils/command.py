@@ -1,0 +1,111 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one way to run a program: always with an outer deadline.
+
+Collectors take the runner as an argument (``run: Runner``), so their tests need no program.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import CommandFailed, CommandTimedOut
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What a program answered. ``seconds`` is its duration on the monotonic clock."""
+
+    argv: tuple[str, ...]
+    rc: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+
+class Runner(t.Protocol):
+    """The shape of :func:`run`; tests inject a function of the same shape."""
+
+    def __call__(
+        self,
+        argv: t.Sequence[str],
+        *,
+        timeout: float,
+        user: str | None = None,
+        env: t.Mapping[str, str] | None = None,
+        stdin: str | None = None,
+        check: bool = True,
+    ) -> Completed: ...
+
+
+def run(
+    argv: t.Sequence[str],
+    *,
+    timeout: float,
+    user: str | None = None,
+    env: t.Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    check: bool = True,
+) -> Completed:
+    """Run ``argv`` (never a shell) and wait at most ``timeout`` seconds.
+
+    :param user: the operating system user to become; needs root when it is somebody else.
+    :param env: added to the environment; ``LC_ALL=C.UTF-8`` and ``TZ=UTC`` are always set, so output can be read.
+    :param check: raise :class:`CommandFailed` on a non-zero exit code.
+    :raises CommandTimedOut: the whole process group was killed.
+    """
+    command = [*_become(user), *argv]
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC", **(env or {})}
+    begin = time.monotonic()
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            cwd="/",
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise CommandFailed(f"{argv[0]} cannot be started: {error.strerror}", argv=argv, rc=127) from error
+    try:
+        stdout, stderr = process.communicate(stdin, timeout=timeout)
+    except subprocess.TimeoutExpired as error:
+        stderr = _kill_group(process)
+        raise CommandTimedOut(
+            f"{argv[0]} gave no answer within {timeout:g} s and was killed", argv=argv, stderr=stderr
+        ) from error
+    completed = Completed(tuple(argv), process.returncode, stdout, stderr, time.monotonic() - begin)
+    if check and completed.rc != 0:
+        raise CommandFailed(
+            f"{argv[0]} ended with exit code {completed.rc}", argv=argv, rc=completed.rc, stderr=stderr or stdout
+        )
+    return completed
+
+
+def _become(user: str | None) -> list[str]:
+    if user is None or os.geteuid() != 0 or user == "root":
+        return []
+    return ["runuser", "-u", user, "--"]
+
+
+def _kill_group(process: subprocess.Popen[str]) -> str:
+    """Kill the program and its children; what they had said so far on stderr is returned."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    try:
+        # A process in uninterruptible sleep (frozen storage) outlives SIGKILL: it is left behind, never waited for.
+        return process.communicate(timeout=1)[1]
+    except subprocess.TimeoutExpired:
+        return ""
