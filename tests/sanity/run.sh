@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# ansible-test sanity on this checkout, all tests that need no container: tests/sanity/run.sh [option of ansible-test sanity ...]
+#
+# ansible-test insists on a real folder .../ansible_collections/fraiseql/resilience, and on its own copy of pip. Both are laid
+# under build/sanity, which is also HOME for the run: nothing of the user's is read or written.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+top=$PWD
+bin=$top/.venv/bin
+tree=$top/build/sanity
+home=$tree/home
+collections=$tree/ansible_collections
+collection=$collections/fraiseql/resilience
+
+# Every file that Git would commit, as it stands now.
+rm -rf "$collection"
+mkdir -p "$collection" "$home/.ansible/test/cache"
+git ls-files --cached --others --exclude-standard -z |
+  while IFS= read -r -d '' file; do [ ! -e "$file" ] || printf '%s\0' "$file"; done |
+  tar --create --null --files-from=- | tar --extract --directory="$collection"
+
+# The collections that this one calls, from the environment that `make setup` made.
+site=$("$bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/ansible_collections
+for name in $("$bin/python" -c 'import yaml; print(*yaml.safe_load(open("galaxy.yml"))["dependencies"])'); do
+  mkdir -p "$collections/${name%.*}"
+  ln -sfn "$site/${name/.//}" "$collections/${name/.//}"
+done
+
+pip_version=$("$bin/python" -c '
+import types
+from ansible_test._internal.python_requirements import get_venv_packages
+print(get_venv_packages(types.SimpleNamespace(version="3.11"))["pip"].replace(".", "_"))')
+cp tests/sanity/get_pip.py "$home/.ansible/test/cache/get_pip_$pip_version.py"
+
+cd "$collection"
+# ansible-test refuses a world-readable-only locale that is missing; C.UTF-8 is on every Debian.
+exec env HOME="$home" PIP_CACHE_DIR="${PIP_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME}/.cache}/pip}" PATH="$bin:$PATH" \
+  "$bin/ansible-test" sanity --python 3.11 --color no "$@"
