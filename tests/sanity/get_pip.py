@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Put pip into the empty virtual environments that ansible-test makes, without a download.
 
-ansible-test fetches a ``get-pip`` program from a web server of its own, which a closed network cannot reach. It first looks
-for that program in its cache, where ``tests/sanity/run.sh`` lays this file. Python brings a pip with it (``ensurepip``);
-that pip then installs the versions that ansible-test asked for, from wherever pip is configured to look.
+ansible-test fetches a ``get-pip`` program from a web server of its own, which a closed network cannot reach. It first
+looks for that program in its cache, where ``tests/sanity/run.sh`` lays this file. Python brings a pip with it
+(``ensurepip``); that pip then installs the versions that ansible-test asked for, from wherever pip is told to look.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 # ansible-test sanity on this checkout, all tests that need no container: tests/sanity/run.sh [option of ansible-test sanity ...]
 #
 # ansible-test insists on a real folder .../ansible_collections/fraiseql/resilience, and on its own copy of pip. Both are laid
-# under build/sanity, which is also HOME for the run: nothing of the user's is read or written.
+# under build/sanity, which is also HOME for the run: of the user's own home only pip's configuration and cache are used.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 top=$PWD
@@ -18,6 +18,9 @@ mkdir -p "$collection" "$home/.ansible/test/cache"
 git ls-files --cached --others --exclude-standard -z |
   while IFS= read -r -d '' file; do [ ! -e "$file" ] || printf '%s\0' "$file"; done |
   tar --create --null --files-from=- | tar --extract --directory="$collection"
+# ansible-test asks Git which files there are; without a repository of its own it would find the ignored folder build/.
+git -C "$collection" init --quiet
+git -C "$collection" add --all
 
 # The collections that this one calls, from the environment that `make setup` made.
 site=$("$bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/ansible_collections
@@ -32,7 +35,10 @@ from ansible_test._internal.python_requirements import get_venv_packages
 print(get_venv_packages(types.SimpleNamespace(version="3.11"))["pip"].replace(".", "_"))')
 cp tests/sanity/get_pip.py "$home/.ansible/test/cache/get_pip_$pip_version.py"
 
+for folder in .config/pip .cache/pip; do
+  mkdir -p "$HOME/$folder" "$home/${folder%/*}"
+  ln -sfn "$HOME/$folder" "$home/$folder"
+done
+
 cd "$collection"
-# ansible-test refuses a world-readable-only locale that is missing; C.UTF-8 is on every Debian.
-exec env HOME="$home" PIP_CACHE_DIR="${PIP_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME}/.cache}/pip}" PATH="$bin:$PATH" \
-  "$bin/ansible-test" sanity --python 3.11 --color no "$@"
+exec env HOME="$home" PATH="$bin:$PATH" "$bin/ansible-test" sanity --python 3.11 --color no "$@"

@@ -1,0 +1,240 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is true of every role, module and playbook, whoever wrote it."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+TOP = Path(__file__).resolve().parents[2]
+COLLECTION = "fraiseql.resilience"
+ROLES = sorted(path for path in (TOP / "roles").glob("*") if path.is_dir())
+MODULES = sorted(path for path in (TOP / "plugins" / "modules").glob("*.py") if path.stem != "__init__")
+PLAYBOOKS = sorted((TOP / "playbooks").glob("*.yml"))
+#: All that a user's machine runs; the rest of the repository may be missing there.
+RUNS = ("meta", "plugins", "roles", "playbooks")
+#: Playbooks that can take a service away or data with it.
+DESTRUCTIVE = {"switchover", "failover", "rejoin", "restore", "restore_commit", "drill"}
+#: Where a list of tasks hides inside a play or a block.
+TASK_LISTS = ("pre_tasks", "tasks", "post_tasks", "handlers", "block", "rescue", "always")
+
+
+def ids(path: Path) -> str:
+    return path.stem
+
+
+def load(path: Path) -> t.Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def running_files(*suffixes: str) -> list[Path]:
+    return [
+        path
+        for folder in RUNS
+        for path in sorted((TOP / folder).rglob("*"))
+        if path.is_file() and path.suffix in suffixes and "__pycache__" not in path.parts
+    ]
+
+
+def tasks_of(items: t.Any) -> t.Iterator[dict[str, t.Any]]:
+    """Every play and task below ``items``, blocks opened."""
+    for item in items or []:
+        if not isinstance(item, dict):
+            continue
+        yield item
+        for key in TASK_LISTS:
+            yield from tasks_of(item.get(key))
+
+
+def task_files() -> list[Path]:
+    return [
+        path
+        for path in running_files(".yml")
+        if path.is_relative_to(TOP / "playbooks") or path.parent.name in {"tasks", "handlers"}
+    ]
+
+
+# Roles ---------------------------------------------------------------------------------------------------------------
+
+
+def main_spec(role: Path) -> dict[str, t.Any]:
+    options: dict[str, t.Any] = load(role / "meta" / "argument_specs.yml")["argument_specs"]["main"].get("options", {})
+    return options
+
+
+def defaults(role: Path) -> dict[str, t.Any]:
+    path = role / "defaults" / "main.yml"
+    return (load(path) or {}) if path.exists() else {}
+
+
+@pytest.mark.parametrize("role", ROLES, ids=ids)
+def test_specified_defaults_are_the_defaults(role: Path) -> None:
+    specified = {name: option["default"] for name, option in main_spec(role).items() if "default" in option}
+    assert specified == defaults(role)
+
+
+@pytest.mark.parametrize("role", ROLES, ids=ids)
+def test_each_variable_is_typed_described_and_commented(role: Path) -> None:
+    for name, option in main_spec(role).items():
+        assert option.get("type"), name
+        assert option.get("description"), name
+    lines = (role / "defaults" / "main.yml").read_text(encoding="utf-8").splitlines() if defaults(role) else []
+    for above, line in zip(["", *lines], lines, strict=False):
+        if re.match(r"[a-z_]+:", line):
+            assert above.startswith("#") or " # " in line, f"{line}: no comment says what it is, with its unit"
+
+
+@pytest.mark.parametrize("role", ROLES, ids=ids)
+def test_variables_carry_the_name_of_their_role(role: Path) -> None:
+    prefix = "resilience_" if role.name == "cluster" else f"{role.name}_"
+    assert [name for name in defaults(role) if not name.startswith(prefix)] == []
+
+
+@pytest.mark.parametrize("role", ROLES, ids=ids)
+def test_secrets_have_no_default_and_are_not_logged(role: Path) -> None:
+    for name, option in main_spec(role).items():
+        if re.search(r"(password|passphrase|secret|s3_key)$", name):
+            assert "default" not in option, name
+            assert option.get("no_log") is True, name
+
+
+@pytest.mark.parametrize("role", ROLES, ids=ids)
+@pytest.mark.parametrize("heading", ["Outcome", "Idempotent", "Atomic", "Roll-back"])
+def test_readme_says(role: Path, heading: str) -> None:
+    assert re.search(rf"^## {heading}$", (role / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+# Modules -------------------------------------------------------------------------------------------------------------
+
+
+def documentation(module: Path) -> dict[str, str]:
+    """The three documentation strings of a module, by name."""
+    found = {}
+    for node in ast.parse(module.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id
+            if name in {"DOCUMENTATION", "EXAMPLES", "RETURN"} and isinstance(node.value, ast.Constant):
+                found[name] = str(node.value.value)
+    return found
+
+
+@pytest.mark.parametrize("module", MODULES, ids=ids)
+def test_module_is_documented(module: Path) -> None:
+    found = documentation(module)
+    assert set(found) == {"DOCUMENTATION", "EXAMPLES", "RETURN"}
+    fragments = yaml.safe_load(found["DOCUMENTATION"]).get("extends_documentation_fragment", [])
+    known = {f"{COLLECTION}.attributes", f"{COLLECTION}.attributes.info_module"}
+    assert known & set([fragments] if isinstance(fragments, str) else fragments), "check_mode, diff_mode, idempotent"
+    assert any(f"{COLLECTION}.{module.stem}" in example for example in yaml.safe_load(found["EXAMPLES"]))
+    assert yaml.safe_load(found["RETURN"])
+
+
+@pytest.mark.parametrize("module", MODULES, ids=ids)
+def test_module_has_a_unit_test(module: Path) -> None:
+    places = [TOP / "tests" / "unit" / "plugins" / kind / f"test_{module.stem}.py" for kind in ("modules", "action")]
+    assert any(place.exists() for place in places), f"none of {[str(place.relative_to(TOP)) for place in places]}"
+
+
+def test_every_module_is_in_the_action_group() -> None:
+    group = load(TOP / "meta" / "runtime.yml")["action_groups"]["resilience"]
+    assert group == [module.stem for module in MODULES]
+
+
+# Playbooks and tasks -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", task_files(), ids=lambda path: str(path.relative_to(TOP)))
+def test_no_task_waits_for_a_person_or_hides_a_failure(path: Path) -> None:
+    for item in tasks_of(load(path)):
+        label = item.get("name", item)
+        assert "vars_prompt" not in item, label
+        assert not {"pause", "ansible.builtin.pause"} & set(item), label
+        assert "ignore_errors" not in item, label
+
+
+def opened(path: Path) -> t.Iterator[dict[str, t.Any]]:
+    """The tasks of a playbook in order, with those of the task files that it takes in."""
+    for item in tasks_of(load(path)):
+        yield item
+        for key in ("import_tasks", "include_tasks", "import_playbook"):
+            name = item.get(f"ansible.builtin.{key}")
+            if isinstance(name, str) and (path.parent / name).exists():
+                yield from opened(path.parent / name)
+
+
+@pytest.mark.parametrize("name", sorted(DESTRUCTIVE))
+def test_a_destructive_playbook_is_confirmed_before_anything_else(name: str) -> None:
+    acts = [item for item in opened(TOP / "playbooks" / f"{name}.yml") if not set(item) & {"hosts", "block"}]
+    acts = [item for item in acts if not any(key.startswith("ansible.builtin.im") for key in item)]
+    assert f"{COLLECTION}.confirmation" in acts[0], acts[0]
+
+
+def test_dependencies_are_what_is_called() -> None:
+    """The collections that tasks name, and only they, are in galaxy.yml, and docs/dependencies.md explains each."""
+    called = set()
+    for path in task_files():
+        for item in tasks_of(load(path)):
+            called |= {match[1] for key in item if (match := re.fullmatch(r"(\w+\.\w+)\.\w+", key))}
+    called -= {"ansible.builtin", COLLECTION}
+    assert set(load(TOP / "galaxy.yml")["dependencies"]) == called
+    explained = (TOP / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    assert [name for name in sorted(called) if f"`{name}`" not in explained] == []
+
+
+# The collection as a whole -------------------------------------------------------------------------------------------
+
+
+def committed_files() -> list[Path]:
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(command, cwd=TOP, check=True, capture_output=True, text=True).stdout.split("\0")
+    return [TOP / name for name in names if name and (TOP / name).is_file()]
+
+
+def test_what_runs_reads_nothing_from_docs_tests_or_extensions() -> None:
+    reads = re.compile(r"""["'](?:\.\./)*(?:docs|tests|extensions)/|\.\./(?:docs|tests|extensions)/""")
+    files = running_files(".yml", ".py", ".j2", ".sh")
+    assert files
+    assert [str(path.relative_to(TOP)) for path in files if reads.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_no_file_names_a_place_on_the_machine_that_it_was_written_on() -> None:
+    places = re.compile(rb"/(?:work|farm)/(?:main|shared|\.)|/home/\w+/|/root/\.pyenv")
+    files = committed_files()
+    assert files
+    assert [str(path.relative_to(TOP)) for path in files if places.search(path.read_bytes())] == []
+
+
+def test_python_and_programs_carry_the_licence() -> None:
+    files = [path for path in committed_files() if path.suffix == ".py" and path.stat().st_size]
+    missing = [path for path in files if "SPDX-License-Identifier: GPL-3.0-or-later" not in path.read_text("utf-8")]
+    assert [str(path.relative_to(TOP)) for path in missing] == []
+
+
+def test_playbooks_load_with_only_what_a_user_installs(tmp_path: Path) -> None:
+    """Nothing but meta/, plugins/, roles/ and playbooks/ has to be there, and nothing is called that does not exist."""
+    alone = tmp_path / "ansible_collections" / "fraiseql" / "resilience"
+    for folder in RUNS:
+        shutil.copytree(TOP / folder, alone / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(TOP / "galaxy.yml", alone)
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "--syntax-check", "-i", "localhost,"]
+    command += [f"{COLLECTION}.{playbook.stem}" for playbook in PLAYBOOKS]
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "ANSIBLE_COLLECTIONS_PATH": str(tmp_path),
+        "ANSIBLE_HOME": str(tmp_path / "home"),
+    }
+    answer = subprocess.run(
+        command, check=False, cwd=tmp_path, env={**environment, "LC_ALL": "C.UTF-8"}, capture_output=True, text=True
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert str(TOP / "playbooks") not in answer.stdout + answer.stderr
