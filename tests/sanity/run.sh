@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 top=$PWD
-bin=$top/.venv/bin
+export PATH=$top/.venv/bin:$PATH
 tree=$top/build/sanity
 home=$tree/home
 collections=$tree/ansible_collections
@@ -23,13 +23,13 @@ git -C "$collection" init --quiet
 git -C "$collection" add --all
 
 # The collections that this one calls, from the environment that `make setup` made.
-site=$("$bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/ansible_collections
-for name in $("$bin/python" -c 'import yaml; print(*yaml.safe_load(open("galaxy.yml"))["dependencies"])'); do
+site=$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/ansible_collections
+for name in $(python -c 'import yaml; print(*yaml.safe_load(open("galaxy.yml"))["dependencies"])'); do
   mkdir -p "$collections/${name%.*}"
   ln -sfn "$site/${name/.//}" "$collections/${name/.//}"
 done
 
-pip_version=$("$bin/python" -c '
+pip_version=$(python -c '
 import types
 from ansible_test._internal.python_requirements import get_venv_packages
 print(get_venv_packages(types.SimpleNamespace(version="3.11"))["pip"].replace(".", "_"))')
@@ -41,4 +41,4 @@ for folder in .config/pip .cache/pip; do
 done
 
 cd "$collection"
-exec env HOME="$home" PATH="$bin:$PATH" "$bin/ansible-test" sanity --python 3.11 --color no "$@"
+exec env HOME="$home" ansible-test sanity --python 3.11 --color no "$@"

@@ -28,6 +28,9 @@ DESTRUCTIVE = {"switchover", "failover", "rejoin", "restore", "restore_commit", 
 #: Where a list of tasks hides inside a play or a block.
 TASK_LISTS = ("pre_tasks", "tasks", "post_tasks", "handlers", "block", "rescue", "always")
 
+#: Ways to take in another file, by the path beside the one that says so.
+TAKES_IN = ("ansible.builtin.import_playbook", "ansible.builtin.import_tasks", "ansible.builtin.include_tasks")
+
 
 def ids(path: Path) -> str:
     return path.stem
@@ -166,16 +169,16 @@ def opened(path: Path) -> t.Iterator[dict[str, t.Any]]:
     """The tasks of a playbook in order, with those of the task files that it takes in."""
     for item in tasks_of(load(path)):
         yield item
-        for key in ("import_tasks", "include_tasks", "import_playbook"):
-            name = item.get(f"ansible.builtin.{key}")
+        for key in TAKES_IN:
+            name = item.get(key)
             if isinstance(name, str) and (path.parent / name).exists():
                 yield from opened(path.parent / name)
 
 
 @pytest.mark.parametrize("name", sorted(DESTRUCTIVE))
 def test_a_destructive_playbook_is_confirmed_before_anything_else(name: str) -> None:
-    acts = [item for item in opened(TOP / "playbooks" / f"{name}.yml") if not set(item) & {"hosts", "block"}]
-    acts = [item for item in acts if not any(key.startswith("ansible.builtin.im") for key in item)]
+    around = {"hosts", "block", *TAKES_IN}
+    acts = [item for item in opened(TOP / "playbooks" / f"{name}.yml") if not around & set(item)]
     assert f"{COLLECTION}.confirmation" in acts[0], acts[0]
 
 

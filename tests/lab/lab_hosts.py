@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A running lab, seen from outside: over SSH, by SQL and over HTTP; nothing of the collection's own code is used."""
+
+from __future__ import annotations
+
+import functools
+import json
+import time
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from testinfra.host import Host
+from testinfra.utils.ansible_runner import AnsibleRunner
+
+T = t.TypeVar("T")
+
+#: Runs on a host that has the client's credentials; connection words and statement come as JSON, rows go back as JSON.
+CLIENT = """
+import json, psycopg2, sys
+asked = json.loads(sys.argv[1])
+connection = psycopg2.connect(connect_timeout=5, **asked["words"])
+connection.autocommit = True
+cursor = connection.cursor()
+cursor.execute(asked["statement"])
+print(json.dumps([list(map(str, row)) for row in cursor.fetchall()] if cursor.description else []))
+"""
+
+
+class Answer(t.NamedTuple):
+    """What a client heard: rows, or the error's text."""
+
+    rows: list[list[str]]
+    error: str
+
+
+@dataclass(frozen=True)
+class Lab:
+    """The hosts of one lab and the questions that tests ask them."""
+
+    directory: Path
+
+    @functools.cached_property
+    def runner(self) -> AnsibleRunner:
+        return AnsibleRunner(str(self.directory / "inventory.yml"))
+
+    def group(self, name: str) -> list[str]:
+        return self.runner.get_hosts(name)
+
+    def variable(self, host: str, name: str) -> t.Any:
+        return self.runner.get_variables(host)[name]
+
+    @functools.cached_property
+    def secrets(self) -> dict[str, str]:
+        loaded: dict[str, str] = yaml.safe_load((self.directory / "secrets.yml").read_text(encoding="utf-8"))
+        return loaded
+
+    @functools.cache  # noqa: B019  one lab lives as long as the test run
+    def on(self, name: str) -> Host:
+        host = self.runner.get_host(name)
+        assert host is not None, f"{name}: no such host in {self.directory}"
+        return host
+
+    def said(self, name: str, command: str, *arguments: str) -> str:
+        """What a command that must succeed printed."""
+        answer = self.on(name).run(command, *arguments)
+        assert answer.rc == 0, f"{name}: {command} {arguments}: {answer.stderr or answer.stdout}"
+        return answer.stdout.strip()
+
+    def sql(self, member: str, statement: str, database: str = "postgres") -> list[list[str]]:
+        """The rows of a statement, asked by the member's own superuser over its socket."""
+        command = "cd / && runuser -u postgres -- psql -XAt -F '\t' -v ON_ERROR_STOP=1 -d %s -c %s"
+        return [line.split("\t") for line in self.said(member, command, database, statement).splitlines()]
+
+    def value(self, member: str, statement: str, database: str = "postgres") -> str:
+        [[only]] = self.sql(member, statement, database)
+        return only
+
+    def client(self, statement: str, origin: str = "observer", **words: t.Any) -> Answer:
+        """Ask as a client does, from ``origin`` over the network. ``words`` are libpq's connection words."""
+        asked = json.dumps({"statement": statement, "words": words})
+        answer = self.on(origin).run("python3 -c %s %s", CLIENT, asked)
+        return Answer(json.loads(answer.stdout), "") if answer.rc == 0 else Answer([], answer.stderr)
+
+    @property
+    def members(self) -> list[str]:
+        return self.group("members")
+
+    def primaries(self) -> list[str]:
+        return [name for name in self.members if self.value(name, "SELECT pg_is_in_recovery()") == "f"]
+
+    @property
+    def primary(self) -> str:
+        [only] = self.primaries()
+        return only
+
+    @property
+    def standbys(self) -> list[str]:
+        return [name for name in self.members if name != self.primary]
+
+
+def eventually(look: t.Callable[[], T], *, seconds: float) -> T:
+    """The first true answer of ``look``, or its last one when time is up."""
+    end = time.monotonic() + seconds
+    while not (answer := look()) and time.monotonic() < end:
+        time.sleep(0.5)
+    return answer

@@ -1,0 +1,44 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The health agent: exactly one member says that it is the primary, quickly, and the answer has an age."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from lab_hosts import Lab
+
+ASK = """
+import json, sys, time, urllib.error, urllib.request
+begin = time.monotonic()
+try:
+    answer = urllib.request.urlopen(sys.argv[1], timeout=5)
+except urllib.error.HTTPError as error:
+    answer = error
+print(json.dumps({"status": answer.status, "seconds": time.monotonic() - begin, "body": answer.read().decode()}))
+"""
+
+
+def ask(lab: Lab, member: str, path: str) -> dict[str, t.Any]:
+    found = json.loads(lab.said("observer", "python3 -c %s %s", ASK, f"http://{member}:8008{path}"))
+    return t.cast(dict[str, t.Any], found)
+
+
+def test_one_member_says_primary_and_the_others_replica(lab: Lab) -> None:
+    for path, yes in (("/primary", [lab.primary]), ("/replica", lab.standbys)):
+        found = {name: ask(lab, name, path)["status"] for name in lab.members}
+        assert found == {name: 200 if name in yes else 503 for name in lab.members}, path
+
+
+def test_all_live_and_are_ready(lab: Lab) -> None:
+    for path in ("/livez", "/readyz"):
+        found = {name: ask(lab, name, path) for name in lab.members}
+        assert {name: answer["status"] for name, answer in found.items()} == dict.fromkeys(lab.members, 200), found
+
+
+def test_answers_come_at_once(lab: Lab) -> None:
+    """HAProxy asks every 150 ms and gives up after 500 ms."""
+    slowest = max(ask(lab, name, "/primary")["seconds"] for name in lab.members for _try in range(5))
+    assert slowest < 0.5
