@@ -1,14 +1,12 @@
 # Everything that judges the collection. `make test` is all of it; CI runs just that.
 
+IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
 SCENARIOS ?= trixie bookworm
 SHELL_SCRIPTS = $(shell git ls-files --cached --others --exclude-standard | xargs -r grep -lE '^\#!(/usr/bin/env bash|/bin/(ba)?sh)$$')
 
 LAB_TESTS = $(SCENARIOS:%=lab-test-%)
 
 .PHONY: test test-fast lint unit sanity docs lab-test $(LAB_TESTS)
-
-# Private: `setup`, on which they depend, makes that folder and must not run from it.
-lint unit sanity docs $(LAB_TESTS): private export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 test: test-fast lab-test ## Everything: lint, unit tests, sanity, and both molecule scenarios (about 40 minutes)
 
@@ -20,27 +18,27 @@ build/import/ansible_collections/fraiseql/resilience:
 	ln -sfn ../../../.. $@
 
 lint: setup build/import/ansible_collections/fraiseql/resilience ## Every linter, and pages that differ from their source
-	ruff check
-	ruff format --check
-	mypy -p ansible_collections.fraiseql.resilience.plugins.module_utils
-	mypy scripts
-	yamllint --strict .
+	$(IN_VENV) ruff check
+	$(IN_VENV) ruff format --check
+	$(IN_VENV) mypy -p ansible_collections.fraiseql.resilience.plugins.module_utils
+	$(IN_VENV) mypy scripts
+	$(IN_VENV) yamllint --strict .
 	shellcheck $(SHELL_SCRIPTS)
-	ansible-lint --offline
-	antsibull-changelog lint
-	python scripts/reference.py --check
+	$(IN_VENV) ansible-lint --offline
+	$(IN_VENV) antsibull-changelog lint
+	$(IN_VENV) python scripts/reference.py --check
 	scripts/lint_collection.sh
 
 unit: setup ## Unit tests, and what is true of every role, module and playbook
-	pytest
+	$(IN_VENV) pytest
 
 sanity: setup ## ansible-test sanity, without a container and without ignores
 	tests/sanity/run.sh
 
 docs: setup ## Write docs/reference and the READMEs' tables from their source
-	python scripts/reference.py
+	$(IN_VENV) python scripts/reference.py
 
 lab-test: $(LAB_TESTS) ## Both molecule scenarios: a lab of its own, site, drills, and tests from outside
 
 $(LAB_TESTS): lab-test-%: setup
-	molecule test --scenario-name $*
+	$(IN_VENV) molecule test --scenario-name $*
