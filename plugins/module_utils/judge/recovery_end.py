@@ -1,0 +1,63 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far did a recovery get? Read from the timeline history file that PostgreSQL itself writes when a recovery ends."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import UnknownError
+
+
+@dataclass(frozen=True)
+class TimelineSwitch:
+    """One line of a ``.history`` file: ``parent`` was left at ``lsn`` because of ``reason``."""
+
+    parent: int
+    lsn: str
+    reason: str
+
+
+def parse_history(text: str) -> list[TimelineSwitch]:
+    """The switches of a timeline's history, oldest first. Source: ``readTimeLineHistory`` in PostgreSQL's timeline.c."""
+    switches = []
+    for line in text.splitlines():
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        parent, lsn, *reason = line.split(None, 2)
+        switches.append(TimelineSwitch(int(parent), lsn, reason[0].strip() if reason else ""))
+    return switches
+
+
+def last_switch(text: str) -> TimelineSwitch:
+    """Where and why the newest timeline began.
+
+    :raises UnknownError: the history is empty, so nothing proves where the recovery ended.
+    """
+    switches = parse_history(text)
+    if not switches:
+        raise UnknownError("the timeline's history file is empty: where the recovery ended cannot be proven")
+    return switches[-1]
+
+
+def fatal_lines(log: str, *, most: int = 5) -> list[str]:
+    """The last FATAL and PANIC lines of a server's log with their hints: why a recovery died."""
+    telling = [line for line in log.splitlines() if any(word in line for word in ("FATAL:", "PANIC:", "HINT:"))]
+    return telling[-most:]
+
+
+def history_file_name(timeline: int) -> str:
+    return f"{timeline:08X}.history"
+
+
+def lsn_to_int(lsn: str) -> int:
+    """``16/B374D848`` as the number of bytes since the beginning of WAL."""
+    high, low = lsn.split("/")
+    return (int(high, 16) << 32) + int(low, 16)
+
+
+def reached(switch: TimelineSwitch, *, target_lsn: t.Optional[str]) -> bool:
+    """Did the recovery end at or after the LSN that was asked for? Without an LSN there is nothing to compare."""
+    return target_lsn is None or lsn_to_int(switch.lsn) >= lsn_to_int(target_lsn)
