@@ -44,7 +44,8 @@ SELECT in_recovery,
        CASE WHEN in_recovery THEN pg_last_wal_replay_lsn() END::text,
        coalesce(r.status = 'streaming', false),
        CASE WHEN in_recovery AND r.status = 'streaming'
-            THEN greatest(pg_wal_lsn_diff(greatest(r.latest_end_lsn, r.flushed_lsn), pg_last_wal_replay_lsn()), 0) END::bigint
+            THEN greatest(pg_wal_lsn_diff(greatest(r.latest_end_lsn, r.flushed_lsn), pg_last_wal_replay_lsn()), 0)
+       END::bigint
   FROM (SELECT pg_is_in_recovery() AS in_recovery) AS s
   LEFT JOIN pg_stat_wal_receiver AS r ON true
 """
@@ -69,7 +70,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Result:
-    """The last look: a reading, or why there is none. ``began`` is on the monotonic clock, before anything was asked."""
+    """The last look: a reading, or why there is none. ``began``: monotonic clock, before anything was asked."""
 
     began: float
     seen_at: str
@@ -128,7 +129,7 @@ def _first_line(error: Exception) -> str:
 
 
 class Member:
-    """The member that this host's descriptor names. The descriptor is read at each connect, so a change needs no restart."""
+    """The member that this host's descriptor names; it is read at each connect, so a change needs no restart."""
 
     def __init__(self, descriptor: str, fenced_marker: str, user: str, deadline: float) -> None:
         self._descriptor = descriptor
@@ -265,7 +266,8 @@ def known(result: Result | None, age: float | None, stale_after: float) -> Verdi
         return Verdict("fail", "unknown: PostgreSQL has not been looked at yet")
     if age > stale_after:
         return Verdict(
-            "fail", f"unknown: the last look is {age:.2f} s old (limit {stale_after:g} s); PostgreSQL or its storage hangs"
+            "fail",
+            f"unknown: the last look is {age:.2f} s old (limit {stale_after:g} s); PostgreSQL or its storage hangs",
         )
     if result.reading is None:
         return Verdict("fail", f"unknown: {result.error}")
