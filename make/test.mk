@@ -41,4 +41,4 @@ docs: setup ## Write docs/reference and the READMEs' tables from their source
 lab-test: $(LAB_TESTS) ## Both molecule scenarios: a lab of its own, site, drills, and tests from outside
 
 $(LAB_TESTS): lab-test-%: setup
-	$(IN_VENV) molecule test --scenario-name $*
+	$(IN_VENV) molecule test --no-command-borders --scenario-name $*

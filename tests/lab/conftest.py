@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import typing as t
 from pathlib import Path
 
@@ -18,6 +19,8 @@ import pytest
 from lab_hosts import Lab, eventually
 
 TOP = Path(__file__).resolve().parents[2]
+# testinfra starts ansible-inventory by its bare name.
+os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 DIRECTORY = Path(os.environ.get("RESILIENCE_LAB", TOP / ".lab"))
 
 
