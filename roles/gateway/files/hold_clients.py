@@ -192,7 +192,7 @@ class Cluster:
     """The members as seen from the gateway: the old primary directly, and whoever HAProxy leads to."""
 
     def __init__(self, descriptor: t.Mapping[str, t.Any]) -> None:
-        self._members = {member["name"]: member for member in descriptor["members"]}
+        self._members: dict[str, dict[str, t.Any]] = {member["name"]: member for member in descriptor["members"]}
         self._haproxy = descriptor["haproxy"]
         self._login = (
             f"dbname=postgres user={descriptor['monitor_user']} passfile={descriptor['pgpass']}"
@@ -238,7 +238,7 @@ class Cluster:
         except LineFailed:
             return None
         try:
-            row = line.ask(
+            row: dict[str, t.Any] = line.ask(
                 "SELECT pg_is_in_recovery() AS standby, host(inet_server_addr()) AS address", timeout=LOOK_DEADLINE
             )[0]
         except LineFailed:

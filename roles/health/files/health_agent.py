@@ -163,8 +163,17 @@ class Member:
         if self._line is None:
             self._line = Line(self._dsn(), deadline)
             (self._system_identifier,) = self._line.ask(SYSTEM_IDENTIFIER, deadline)
+        in_recovery, timeline, current, receive, replay, streaming, lag = self._line.ask(READING, deadline)
         return Reading(
-            *self._line.ask(READING, deadline), system_identifier=self._system_identifier, fenced=self._is_fenced()
+            in_recovery=in_recovery,
+            timeline=timeline,
+            current_lsn=current,
+            receive_lsn=receive,
+            replay_lsn=replay,
+            streaming=streaming,
+            lag_bytes=lag,
+            system_identifier=self._system_identifier,
+            fenced=self._is_fenced(),
         )
 
     def _hang_up(self) -> None:
