@@ -58,7 +58,6 @@ class Lab:
         loaded: dict[str, str] = yaml.safe_load((self.directory / "secrets.yml").read_text(encoding="utf-8"))
         return loaded
 
-    @functools.cache  # noqa: B019  one lab lives as long as the test run
     def on(self, name: str) -> Host:
         host = self.runner.get_host(name)
         assert host is not None, f"{name}: no such host in {self.directory}"

@@ -40,5 +40,6 @@ for folder in .config/pip .cache/pip; do
   ln -sfn "$HOME/$folder" "$home/$folder"
 done
 
+# Not shebang: it knows no #!/usr/bin/python3, which is what a program on a Debian host begins with; tests/unit checks ours.
 cd "$collection"
-exec env HOME="$home" ansible-test sanity --python 3.11 --color no "$@"
+exec env HOME="$home" ansible-test sanity --python 3.11 --color no --skip-test shebang "$@"

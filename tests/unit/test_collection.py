@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shutil
 import subprocess
@@ -220,6 +221,22 @@ def test_python_and_programs_carry_the_licence() -> None:
     files = [path for path in committed_files() if path.suffix == ".py" and path.stat().st_size]
     missing = [path for path in files if "SPDX-License-Identifier: GPL-3.0-or-later" not in path.read_text("utf-8")]
     assert [str(path.relative_to(TOP)) for path in missing] == []
+
+
+def test_first_lines_and_execute_bits_agree() -> None:
+    """A module has neither; a program that is installed on a host names that host's own Python; nothing else runs."""
+    for path in committed_files():
+        first = path.read_bytes().split(b"\n", 1)[0].decode("utf-8", "replace")
+        name = str(path.relative_to(TOP))
+        if name.startswith("plugins/"):
+            allowed = {"#!/usr/bin/python"} if name.startswith("plugins/modules/") else set()
+            assert not os.access(path, os.X_OK), name
+        elif name.startswith("roles/"):
+            allowed = {"#!/usr/bin/python3", "#!/bin/sh", "#!/usr/bin/env bash"}
+        else:
+            allowed = {"#!/usr/bin/env python3", "#!/usr/bin/env bash"}
+        assert not first.startswith("#!") or first in allowed, f"{name}: {first}"
+        assert first.startswith("#!") or not os.access(path, os.X_OK), f"{name} can be executed, but by what?"
 
 
 def test_playbooks_load_with_only_what_a_user_installs(tmp_path: Path) -> None:
