@@ -26,7 +26,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import 
 UNIT = "resilience-hold.service"
 
 #: A token goes into a NOTIFY and into a unit's command line.
-TOKEN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 #: Seconds beyond the hold's own deadlines after which systemd ends it, and after which nobody waits for it any more.
 KILL_AFTER = 5.0
@@ -50,7 +50,7 @@ class Request:
             raise InputError(
                 "the token cannot be used",
                 given=f"token={self.token}",
-                possible="1 to 64 letters, digits, '_', '.' or '-'",
+                possible="1 to 64 letters, digits, '_', '.' or '-', the first of them a letter or digit",
             )
         if self.deadline <= 0 or self.pause_timeout <= 0:
             raise InputError(
@@ -118,7 +118,7 @@ def hold(run: Runner, request: Request) -> dict[str, t.Any]:
     else:
         _start(run, request)
     bound = request.deadline + request.pause_timeout + WAIT_BEYOND
-    return poll(lambda: _ended(request), timeout=bound, interval=0.02, what=f"{UNIT} says how it ended")
+    return poll(_End(run, request), timeout=bound, interval=0.02, what=f"{UNIT} says how it ended")
 
 
 def is_running(run: Runner) -> bool:
@@ -150,11 +150,29 @@ def _start(run: Runner, request: Request) -> None:
     )
 
 
-def _ended(request: Request) -> dict[str, t.Any] | None:
-    state = read_state(request.state_file)
-    if state is None or state["token"] != request.token or state["state"] != "done":
+class _End:
+    """How the hold ended, once it has; now and then the unit is looked at, lest a dead one be waited for."""
+
+    LOOK_AT_UNIT_EVERY = 25
+
+    def __init__(self, run: Runner, request: Request) -> None:
+        self._run = run
+        self._request = request
+        self._looks = 0
+
+    def __call__(self) -> dict[str, t.Any] | None:
+        self._looks += 1
+        gone = self._looks % self.LOOK_AT_UNIT_EVERY == 0 and not is_running(self._run)
+        state = read_state(self._request.state_file)
+        if state is not None and state["token"] == self._request.token and state["state"] == "done":
+            return state
+        if gone:
+            raise UnknownError(
+                f"{UNIT} ended without saying how",
+                next_step=f"read journalctl -u {UNIT}, and ask cluster_info",
+                changed=True,
+            )
         return None
-    return state
 
 
 def as_error(state: t.Mapping[str, t.Any]) -> ResilienceError | None:

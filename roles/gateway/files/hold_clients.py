@@ -371,7 +371,7 @@ def hold(
         if not paused:
             raise _not_paused(pooler, pause_timeout)
         record.stamp("paused")
-        _move(cluster, record, end, now, sleep)
+        _move(cluster, record, end, keep, now, sleep)
     finally:
         try:
             pooler.resume()
@@ -397,6 +397,7 @@ def _move(
     cluster: ClusterActs,
     record: Record,
     end: float,
+    keep: t.Callable[[Record], None],
     now: t.Callable[[], float],
     sleep: t.Callable[[float], None],
 ) -> None:
@@ -410,6 +411,7 @@ def _move(
         )
         return
     record.stamp("notified")
+    keep(record)
     leads_to: str | None = record.old_primary
     while now() < end:
         leads_to = cluster.writable()

@@ -146,20 +146,21 @@ class Member:
         and somebody who ends the agent's session does not take a healthy primary out of service.
         """
         deadline = time.monotonic() + self._deadline
+        fenced = self._is_fenced()
         had_line = self._line is not None
         try:
-            return self._look(deadline)
+            return self._look(deadline, fenced)
         except LookFailed:
             self._hang_up()
             if not had_line or time.monotonic() >= deadline:
                 raise
         try:
-            return self._look(deadline)
+            return self._look(deadline, fenced)
         except LookFailed:
             self._hang_up()
             raise
 
-    def _look(self, deadline: float) -> Reading:
+    def _look(self, deadline: float, fenced: bool) -> Reading:
         if self._line is None:
             self._line = Line(self._dsn(), deadline)
             (self._system_identifier,) = self._line.ask(SYSTEM_IDENTIFIER, deadline)
@@ -173,7 +174,7 @@ class Member:
             streaming=streaming,
             lag_bytes=lag,
             system_identifier=self._system_identifier,
-            fenced=self._is_fenced(),
+            fenced=fenced,
         )
 
     def _hang_up(self) -> None:
