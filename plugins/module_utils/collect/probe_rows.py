@@ -55,8 +55,6 @@ SELECT lsn, to_char(written_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z
 FROM resilience.marker WHERE name = :'name';
 """
 UNMARK = "DELETE FROM resilience.marker WHERE name = :'name';\n"
-    """SELECT host(inet_server_addr()), left(pg_walfile_name(pg_current_wal_lsn()), 8), pg_current_wal_flush_lsn();"""
-)
 
 
 @dataclass(frozen=True)

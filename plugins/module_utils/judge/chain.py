@@ -181,20 +181,19 @@ def probe_checks(ledger: Ledger) -> list[Check]:
 
 
 def read_marks(given: t.Any) -> dict[str, Mark]:
-    """Marks by phase (``t0`` … ``t11``, ``decided``), from ``{phase or word: {"monotonic_ns", "error_seconds", …}}`` or
-    a list of the same with ``name`` in each.
+    """Marks by phase (``t0`` … ``t11``, ``decided``; others are left aside), from
+    ``{phase or word: {"monotonic_ns", "error_seconds", "source"}}`` or a list of the same with ``name`` in each. A mark
+    that is ``None`` could not be placed on the observer's clock.
 
-    :raises ValueError: a name that is no phase, or a mark without a time.
+    :raises ValueError: a mark without a time.
     """
     entries = given.items() if isinstance(given, dict) else [(one.get("name"), one) for one in given or []]
     words = {word: phase for phase, word in PHASES.items()}
     marks = {}
     for name, value in entries:
         phase = words.get(name, name)
-        if phase not in PHASES and phase != "decided":
-            raise ValueError(
-                f"{name!r} is no phase; possible: decided, {', '.join(f'{p} {w}' for p, w in PHASES.items())}"
-            )
+        if value is None or (phase not in PHASES and phase != "decided"):
+            continue
         moment = value.get("monotonic_ns") if isinstance(value, dict) else None
         if moment is None:
             raise ValueError(f"the mark {name!r} has no monotonic_ns")
