@@ -50,6 +50,7 @@ options:
     description: Seconds between the begins of two attempts of one client, for O(state=started).
     type: float
     default: 0.05
+    aliases: [interval]
   attempt_deadline_seconds:
     description: Seconds after which an attempt is given up and its client killed, for O(state=started).
     type: float
@@ -224,7 +225,7 @@ def argument_spec() -> dict[str, t.Any]:
         "name": {"type": "str", "default": "probe"},
         "descriptor": {"type": "path", "default": probe_rows.DESCRIPTOR},
         "clients": {"type": "int", "default": 4},
-        "interval_seconds": {"type": "float", "default": 0.05},
+        "interval_seconds": {"type": "float", "default": 0.05, "aliases": ["interval"]},
         "attempt_deadline_seconds": {"type": "float", "default": 3.0},
         "detect_after_seconds": {"type": "float", "default": 1.0},
         "max_seconds": {"type": "float", "default": 7200.0},
