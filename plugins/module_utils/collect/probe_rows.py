@@ -15,7 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner
-from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, UnknownError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import (
+    CommandFailed,
+    InputError,
+    RefusedError,
+    UnknownError,
+)
 
 DESCRIPTOR = "/etc/fraiseql-resilience/observer.json"
 #: Seconds that one attempt to connect may take.
@@ -47,6 +52,7 @@ INSERT INTO resilience.marker (name, lsn) VALUES (:'name', pg_current_wal_insert
 RETURNING host(inet_server_addr()), left(pg_walfile_name(pg_current_wal_lsn()), 8), lsn;
 """
 RESTORE_POINT = "SELECT pg_create_restore_point(:'restore_point');\n"
+MAY_MAKE_POINTS = "SELECT has_function_privilege('pg_create_restore_point(text)', 'EXECUTE');\n"
 WHERE = """
 SELECT host(inet_server_addr()), left(pg_walfile_name(pg_current_wal_lsn()), 8), pg_current_wal_flush_lsn();
 """
@@ -145,8 +151,21 @@ def sql(
     """
     given = [part for name, value in variables.items() for part in ("-v", f"{name}={value}")]
     argv = ["psql", "-XAtqw", "-F", "\t", "-v", "ON_ERROR_STOP=1", *given, "-d", conninfo(connection), "-f", "-"]
-    answer = run_program(argv, timeout=timeout, stdin=script)
+    try:
+        answer = run_program(argv, timeout=timeout, stdin=script)
+    except CommandFailed as error:
+        raise _in_the_servers_words(error) from error
     return [line.split("\t") for line in answer.stdout.splitlines()]
+
+
+def _in_the_servers_words(error: CommandFailed) -> CommandFailed:
+    lines = [
+        line for line in error.stderr_tail.splitlines() if "ERROR:" in line or "FATAL:" in line or "error:" in line
+    ]
+    said = lines[0].split("psql: ")[-1].split("psql:<stdin>:")[-1] if lines else error.message
+    return CommandFailed(
+        f"the database did not do what it was asked: {said}", argv=error.argv, rc=error.rc, stderr=error.stderr_tail
+    )
 
 
 def read_rows(run: Runner, connection: t.Mapping[str, t.Any], run_id: str, *, timeout: float) -> ProbeRows:
@@ -203,8 +222,15 @@ def write_marker(
     Every statement stands for itself, as the gateway pools by transaction; all must be answered by one server and on
     one timeline.
 
+    :raises RefusedError: the user may not make a restore point.
     :raises UnknownError: the primary changed in between, so that the positions mean nothing.
     """
+    if restore_point and sql(run, connection, MAY_MAKE_POINTS, timeout=timeout) != [["t"]]:
+        raise RefusedError(
+            "the probe's user may not make restore points",
+            given=f"restore_point={restore_point}",
+            next_step="GRANT EXECUTE ON FUNCTION pg_create_restore_point(text) to it, or restore to the marker's LSN",
+        )
     script = MARK + (RESTORE_POINT if restore_point else "") + WHERE
     answer = sql(run, connection, script, timeout=timeout, name=name, restore_point=restore_point or "")
     first, last = answer[0], answer[-1]
@@ -212,6 +238,7 @@ def write_marker(
         raise UnknownError(
             f"the marker was written on {first[0]} but {last[0]} answered next: the primary has just changed",
             next_step="write another marker",
+            changed=True,
         )
     return {"server": first[0], "timeline": int(first[1], 16), "lsn_in_statement": first[2], "lsn": last[2]}
 
