@@ -1,0 +1,127 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Place what one host's monotonic clock stamped on another host's, with the bound of the error. Pure.
+
+The other clock is read through the connection that Ansible has anyway. A reading happened somewhere between the
+question and the answer, so the offset is known to half the round trip; of several readings the quickest says most.
+Between two readings the clocks may drift apart, which widens the bound.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, UnknownError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.hash_chain import Event
+from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.timeline import CONTROL
+
+#: The clock that everything is placed on.
+OBSERVER = "observer"
+#: NTP slews a clock by at most 500 ppm: two clocks drift apart no faster than by this part of the time that passes.
+DRIFT = 0.0005
+
+#: The phases of a recovery in the order of the chain t0 … t11.
+PHASES = (
+    "fault",
+    "last_ack",
+    "first_failure",
+    "detected",
+    "fenced",
+    "promote_asked",
+    "writable",
+    "first_ack",
+    "load_back",
+    "redundancy_back",
+    "archiving_back",
+    "new_backup",
+)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The other host's clock, read between two looks at one's own. All in nanoseconds."""
+
+    before_ns: int
+    other_ns: int
+    after_ns: int
+
+
+@dataclass(frozen=True)
+class Offset:
+    """``other − own``, in nanoseconds, off by at most ``error_ns``, as it was at ``at_ns`` on one's own clock."""
+
+    offset_ns: int
+    error_ns: int
+    at_ns: int
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A moment on the observer's clock, off by at most ``error_ns``."""
+
+    ns: int
+    error_ns: int
+
+
+def offset(readings: t.Sequence[Reading]) -> Offset:
+    """The best of several readings: the one with the shortest round trip.
+
+    :raises UnknownError: there is none.
+    """
+    if not readings:
+        raise UnknownError("the other host's clock could not be read")
+    best = min(readings, key=lambda reading: reading.after_ns - reading.before_ns)
+    middle = (best.before_ns + best.after_ns) // 2
+    return Offset(best.other_ns - middle, (best.after_ns - best.before_ns + 1) // 2, middle)
+
+
+def offsets(events: t.Iterable[Event]) -> list[Offset]:
+    """The offsets of the observer's clock that a timeline holds."""
+    return [
+        Offset(event["offset_ns"], event["offset_error_ns"], event["monotonic_ns"])
+        for event in events
+        if event["kind"] == "clock" and event["other_clock"] == OBSERVER
+    ]
+
+
+def place(event: Event, known: t.Sequence[Offset]) -> Placed | None:
+    """The event's moment on the observer's clock; ``None`` when its clock and the observer's were never compared."""
+    if event["clock"] == OBSERVER:
+        return Placed(event["monotonic_ns"], event["error_ns"])
+    if event["clock"] != CONTROL or not known:
+        return None
+    candidates = (
+        Placed(
+            event["monotonic_ns"] + one.offset_ns,
+            event["error_ns"] + one.error_ns + round(abs(event["monotonic_ns"] - one.at_ns) * DRIFT),
+        )
+        for one in known
+    )
+    return min(candidates, key=lambda placed: placed.error_ns)
+
+
+def marks(events: t.Sequence[Event]) -> dict[str, Placed | None]:
+    """When each phase was first reached, on the observer's clock."""
+    known = offsets(events)
+    placed: dict[str, Placed | None] = {}
+    for event in events:
+        if event["kind"] == "mark":
+            placed.setdefault(event["mark"], place(event, known))
+    return placed
+
+
+def phase(mark: str) -> str:
+    """``t4`` and ``fenced`` are the same phase; other words stay as they are.
+
+    :raises InputError: it looks like a phase of the chain, but there is none of that number.
+    """
+    word = mark.strip()
+    if word[:1] in ("t", "T") and word[1:].isdigit():
+        if int(word[1:]) >= len(PHASES):
+            raise InputError(f"there is no phase {word}", given=mark, possible="t0 to t11, or a word")
+        return PHASES[int(word[1:])]
+    if not word:
+        raise InputError("a mark needs a name", given=repr(mark), possible=", ".join(PHASES))
+    return word

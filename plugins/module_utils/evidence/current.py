@@ -1,0 +1,49 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which evidence is open in this run of Ansible. Control node only.
+
+Each run of Ansible has a temporary folder of its own, shared by its worker processes and removed at its end. A file
+there names the open evidence, so every task of the run finds it whatever host it is for, and no other run does: neither
+a fact cache nor a run that was killed can leave it behind.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ansible import constants
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.bundle import Bundle, write
+
+
+def _pointer() -> Path:
+    return Path(str(constants.DEFAULT_LOCAL_TMP)) / "fraiseql.resilience.evidence"
+
+
+def opened() -> Bundle | None:
+    """The evidence that this run has open."""
+    try:
+        bundle = Bundle(Path(_pointer().read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    return bundle if bundle.path.is_dir() and not bundle.sealed else None
+
+
+def needed() -> Bundle:
+    """The open evidence.
+
+    :raises InputError: there is none.
+    """
+    bundle = opened()
+    if bundle is None:
+        raise InputError(
+            "no evidence is open in this run",
+            next_step="make fraiseql.resilience.evidence with state=opened the first task of the operation",
+        )
+    return bundle
+
+
+def remember(bundle: Bundle) -> None:
+    write(_pointer(), str(bundle.path).encode("utf-8"))

@@ -1,0 +1,205 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""report.html: one file, no scripts, nothing from elsewhere; for a screen, a phone and paper. Control node only."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import clocks, ledger, picture, signature
+from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.picture import Mark, Scene, Window
+
+TEMPLATES = Path(__file__).resolve().parents[3] / "playbooks" / "templates" / "evidence"
+#: Widths in pixels: for a screen or paper, and for a phone. The style sheet shows the one that fits.
+WIDE, NARROW = 960, 400
+
+#: What a phase is called in a picture, by its number in the chain.
+LABELS = (
+    "fault", "last ack", "first failure", "detected", "fenced", "promote asked", "writable", "first ack", "load back",
+    "redundancy back", "archiving back", "new backup",
+)  # fmt: skip
+#: What a phase means, for the table.
+MEANINGS = (
+    "the fault", "last acknowledged write before", "first failure that a client saw", "detected",
+    "old primary fenced, and proven to be", "promotion asked for", "new primary takes writes",
+    "first acknowledged write through the gateway", "every client writes again", "redundancy back",
+    "archiving back, in every repository", "first new backup",
+)  # fmt: skip
+
+
+def page(report: t.Mapping[str, t.Any], ledger_lines: bytes) -> bytes:
+    """The report of one operation."""
+    template = _environment().get_template("report.html.j2")
+    return template.render(one=view(report, ledger_lines), verify=_verify()).encode("utf-8")
+
+
+def summary_page(title: str, table: t.Mapping[str, t.Any], drills: t.Sequence[dict[str, t.Any]]) -> bytes:
+    """The report of several drills: one table, then each drill's :func:`view`."""
+    template = _environment().get_template("summary.html.j2")
+    return template.render(title=title, table=table, drills=drills, verify=_verify()).encode("utf-8")
+
+
+def view(report: t.Mapping[str, t.Any], ledger_lines: bytes) -> dict[str, t.Any]:
+    """What the templates show of one report."""
+    scene = _scene(report, ledger_lines)
+    return {
+        "report": report,
+        "title": (report["scenario"] or report["operation"]).replace("_", " "),
+        "figures": figures(report),
+        "pictures": _pictures(scene),
+        "phases": _phases(report),
+        "words": [mark for mark in report["marks"] if mark["mark"] not in clocks.PHASES],
+    }
+
+
+def figures(report: t.Mapping[str, t.Any]) -> list[dict[str, str | None]]:
+    """The figures at the top: name, value, what was aimed at, and whether that was reached."""
+    aims, rpo, short = report["objectives"], report["rpo"], report["summary"]
+    return [
+        _figure("RTO", report["rto_seconds"], picture.seconds, aims.get("rto_seconds")),
+        _figure("lost transactions", rpo["transactions"], str, None),
+        _figure("RPO", rpo["seconds"], picture.seconds, aims.get("rpo_seconds")),
+        _figure("WAL lost", rpo["wal_bytes"], size, None),
+        _figure("detected after", short["detected_seconds"], picture.seconds, None),
+        _figure("decision to first ack", short["decided_to_first_ack_seconds"], picture.seconds, None),
+        _figure("redundancy back", short["redundancy_back_seconds"], picture.seconds, None),
+        _figure("archiving back", short["archiving_back_seconds"], picture.seconds, None),
+    ]
+
+
+def _figure(name: str, value: t.Any, shown: t.Callable[[t.Any], str], aim: t.Any) -> dict[str, str | None]:
+    known = isinstance(value, int | float)
+    reached = None
+    if isinstance(aim, int | float):
+        reached = "unknown" if not known else "passed" if value <= aim else "failed"
+    return {
+        "name": name,
+        "value": shown(value) if known else "–",
+        "aim": f"objective ≤ {duration(aim)}" if isinstance(aim, int | float) else None,
+        "reached": reached,
+    }
+
+
+def size(count: int) -> str:
+    """A number of bytes as people read it."""
+    value, units = float(count), ["bytes", "KiB", "MiB", "GiB", "TiB"]
+    while value >= 1024 and len(units) > 1:
+        value, units = value / 1024, units[1:]
+    return f"{value:.0f} {units[0]}" if value == int(value) else f"{value:.1f} {units[0]}"
+
+
+def duration(value: float) -> str:
+    """An objective as people say it: 300 s is 5 min."""
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if value >= length and value % length == 0:
+            return f"{value / length:.0f} {unit}"
+    return f"{value:g} s"
+
+
+def _scene(report: t.Mapping[str, t.Any], ledger_lines: bytes) -> Scene:
+    zero = ledger.zero_ns(report, ledger_lines)
+    attempts = ledger.attempts(ledger_lines, zero) if zero is not None else []
+    chain, errors = report["chain"], {mark["mark"]: mark["error_seconds"] for mark in report["marks"]}
+    marks = [
+        Mark(f"T{number}", LABELS[number], at, errors.get(clocks.PHASES[number]) or 0.0)
+        for number in range(len(LABELS))
+        if (at := chain[f"t{number}"]) is not None
+    ]
+    if report["decided_seconds"] is not None:
+        marks.append(Mark("◆", "decided", report["decided_seconds"]))
+    outage = (chain["t1"], chain["t7"]) if chain["t1"] is not None and chain["t7"] is not None else None
+    return Scene(attempts, marks, outage)
+
+
+def _pictures(scene: Scene) -> list[dict[str, t.Any]]:
+    """The outage from close up, and all of the recovery, unless that shows nothing more; each wide and narrow."""
+    near, far = picture.close_up(scene), picture.whole(scene)
+    shown: list[tuple[str, Window, bool]] = []
+    if near is not None:
+        shown.append(("The outage, as clients felt it", near, True))
+    if far is not None and (near is None or any(not near.holds(mark.at) for mark in scene.marks)):
+        shown.append(("The whole recovery", far, False))
+    return [
+        {
+            "caption": caption,
+            "legend": _legend(scene) if clients else [],
+            "drawings": [
+                {"width": name, "svg": Markup(_draw(scene, window, width, clients, caption))}  # noqa: S704
+                for name, width in (("wide", WIDE), ("narrow", NARROW))
+            ],
+        }
+        for caption, window, clients in shown
+    ]
+
+
+def _legend(scene: Scene) -> list[dict[str, str]]:
+    if not scene.attempts:
+        return []
+    outcomes = {attempt.outcome for attempt in scene.attempts}
+    legend = [("ack", "acknowledged"), ("unsafe", f"acknowledged after waiting {picture.WAITED:g} s or more")]
+    if "acked_unsafe" in outcomes:
+        legend.append(("unsafe", "acknowledged, but not safe"))
+    if "failed" in outcomes:
+        legend.append(("bad", "failed"))
+    if "unknown" in outcomes:
+        legend.append(("open", "sent, but no answer came"))
+    return [{"colour": colour, "means": means} for colour, means in legend]
+
+
+def _draw(scene: Scene, window: Window, width: int, clients: bool, caption: str) -> str:
+    return picture.Picture(scene, window, width, clients=clients, title=caption).draw()
+
+
+def _phases(report: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+    marked: dict[str, t.Any] = {}
+    for mark in report["marks"]:
+        marked.setdefault(mark["mark"], mark)
+    rows = []
+    for number, meaning in enumerate(MEANINGS):
+        mark = marked.get(clocks.PHASES[number], {})
+        at = report["chain"][f"t{number}"]
+        rows.append({
+            "short": f"T{number}", "meaning": meaning, "at": at, "detail": mark.get("detail"),
+            "error": mark.get("error_seconds") if at is not None else None,
+        })  # fmt: skip
+    if report["decided_seconds"] is not None:
+        mark = marked.get("decided", {})
+        rows.append({
+            "short": "◆", "meaning": "decided", "at": report["decided_seconds"], "detail": mark.get("detail"),
+            "error": mark.get("error_seconds"),
+        })  # fmt: skip
+    known = sorted((row for row in rows if row["at"] is not None), key=lambda row: row["at"])
+    return known + [row for row in rows if row["at"] is None]
+
+
+def _verify() -> list[str]:
+    return [
+        f"sha256sum --check --strict {signature.MANIFEST}",
+        (
+            f"ssh-keygen -Y verify -f {signature.ALLOWED_SIGNERS} -I {signature.IDENTITY} -n {signature.NAMESPACE} "
+            f"-s {signature.SIGNATURE} < {signature.MANIFEST}"
+        ),
+        (
+            'python3 -c \'import hashlib, json, sys; p = "0" * 64\n'
+            'for l in open("timeline.jsonl", "rb"):\n'
+            '    l = l.rstrip(b"\\n"); assert json.loads(l)["previous"] == p, l; p = hashlib.sha256(l).hexdigest()\n'
+            'print(p == json.load(open("report.json"))["evidence"]["timeline_head"])\''
+        ),
+    ]
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(seconds=picture.seconds, size=size, duration=duration)
+    return environment
