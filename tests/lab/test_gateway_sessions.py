@@ -1,0 +1,103 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The gateway when the cluster changes under it: nobody stays at a demoted member, nobody gets to two primaries."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from lab_hosts import Lab, eventually
+
+MARKER = "/var/lib/fraiseql-resilience/fenced"
+HAPROXY = """
+import socket, sys
+for command in sys.argv[1:]:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(5)
+        client.connect("/run/haproxy/admin.sock")
+        client.sendall(command.encode() + b"\\n")
+        while client.recv(65536):
+            pass
+"""
+
+
+@pytest.fixture
+def gateway(lab: Lab, application: dict[str, t.Any]) -> t.Iterator[str]:
+    """The gateway's host; afterwards clients are served again."""
+    [only] = lab.group("gateways")
+    yield only
+    assert eventually(lambda: lab.client("SELECT 1", **application).rows == [["1"]], seconds=15)
+
+
+@pytest.fixture
+def fenced(lab: Lab) -> t.Iterator[t.Callable[[str], None]]:
+    """Mark members as fenced; the marker is taken away by itself after half a minute, should the test be killed."""
+    marked: list[str] = []
+
+    def mark(member: str) -> None:
+        marked.append(member)
+        lab.said(member, "install -d -m 0755 /var/lib/fraiseql-resilience")
+        lab.said(member, f"systemd-run --quiet --collect --on-active=30 rm -f {MARKER}")
+        lab.said(member, f"touch {MARKER}")
+
+    yield mark
+    for member in marked:
+        lab.said(member, f"rm -f {MARKER}")
+
+
+def haproxy(lab: Lab, host: str, *commands: str) -> None:
+    lab.said(host, "python3 -c %s" + " %s" * len(commands), HAPROXY, *commands)
+
+
+def test_sessions_on_a_demoted_member_are_closed(
+    lab: Lab, application: dict[str, t.Any], gateway: str, fenced: t.Callable[[str], None]
+) -> None:
+    primary = lab.primary
+    with ThreadPoolExecutor(1) as pool:
+        session = pool.submit(lab.client, "SELECT pg_sleep(20)", **application)
+        assert eventually(lambda: sleepers(lab, primary) == "1", seconds=10)
+        begin = time.monotonic()
+        fenced(primary)
+        answer = session.result(timeout=15)
+    assert answer.error, "the session outlived its member's demotion"
+    assert time.monotonic() - begin < 5, "SSH and all, it took too long"
+    assert lab.client("SELECT 1", **application).error, "a new session still reached the demoted member"
+
+
+def sleepers(lab: Lab, member: str) -> str:
+    return lab.value(member, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(20)%'")
+
+
+def test_two_members_that_say_primary_get_no_new_session(lab: Lab, gateway: str, monitor: dict[str, t.Any]) -> None:
+    straight = {**monitor, "host": "127.0.0.1", "port": 5000, "sslmode": "verify-ca"}
+    other = lab.standbys[0]
+    assert lab.client("SELECT pg_is_in_recovery()", gateway, **straight).rows == [["False"]]
+    try:
+        haproxy(lab, gateway, f"disable health primary/{other}", f"set server primary/{other} health up")
+        assert lab.client("SELECT 1", gateway, **straight).error
+    finally:
+        haproxy(lab, gateway, f"set server primary/{other} health down", f"enable health primary/{other}")
+    assert eventually(lambda: lab.client("SELECT 1", gateway, **straight).rows == [["1"]], seconds=5)
+
+
+def test_the_agent_comes_back_and_nobody_notices(lab: Lab, gateway: str, application: dict[str, t.Any]) -> None:
+    """systemd keeps the agent's socket open while it restarts."""
+    primary = lab.primary
+    with ThreadPoolExecutor(1) as pool:
+        session = pool.submit(lab.client, "SELECT pg_sleep(20) IS NULL", **application)
+        assert eventually(lambda: sleepers(lab, primary) == "1", seconds=10)
+        lab.said(primary, "systemctl restart resilience-health.service")
+        time.sleep(2)
+        assert not session.done(), session.result().error
+        lab.sql(
+            primary, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(20)%'"
+        )
+
+
+def test_readers_reach_a_standby(lab: Lab, gateway: str, monitor: dict[str, t.Any]) -> None:
+    straight = {**monitor, "host": "127.0.0.1", "port": 5001, "sslmode": "verify-ca"}
+    assert lab.client("SELECT pg_is_in_recovery()", gateway, **straight).rows == [["True"]]
