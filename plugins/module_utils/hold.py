@@ -107,18 +107,30 @@ def hold(run: Runner, request: Request) -> dict[str, t.Any]:
     :raises RefusedError: another hold is under way.
     :raises UnknownError: it told nothing within its deadlines.
     """
-    if is_running(run):
-        state = read_state(request.state_file) or {}
-        if state.get("token") != request.token:
-            raise RefusedError(
-                "another hold is under way on this gateway",
-                given=f"token={request.token}; the other one's is {state.get('token', 'unknown')}",
-                next_step="wait until it has ended; it has a deadline",
-            )
-    else:
+    if not _under_way(run, request):
         _start(run, request)
     bound = request.deadline + request.pause_timeout + WAIT_BEYOND
     return poll(_End(run, request), timeout=bound, interval=0.02, what=f"{UNIT} says how it ended")
+
+
+def _under_way(run: Runner, request: Request) -> bool:
+    """Whether this very hold runs already.
+
+    :raises RefusedError: another one does.
+    """
+    if not is_running(run):
+        return False
+    state = read_state(request.state_file) or {}
+    if state.get("state") == "done":  # a former one, whose unit is about to end
+        poll(lambda: None if is_running(run) else True, timeout=5, interval=0.05, what=f"{UNIT} ends")
+        return False
+    if state.get("token") != request.token:
+        raise RefusedError(
+            "another hold is under way on this gateway",
+            given=f"token={request.token}; the other one's is {state.get('token', 'unknown')}",
+            next_step="wait until it has ended; it has a deadline",
+        )
+    return True
 
 
 def is_running(run: Runner) -> bool:

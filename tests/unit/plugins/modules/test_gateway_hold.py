@@ -42,6 +42,8 @@ class Host:
         self.active = active
         self.leaves = leaves
         self.plan: dict[str, t.Any] = {"outcome": "possible", "clients": 8, "blockers": []}
+        self.ends_with: dict[str, t.Any] | None = None
+        self.goes_after: int | None = None
         self.ran: list[list[str]] = []
 
     def run(self, argv: t.Sequence[str], *, timeout: float, **_more: t.Any) -> Completed:
@@ -50,6 +52,10 @@ class Host:
         stdout = ""
         if argv[0] == "systemctl":
             stdout = f"{self.active}\n"
+            if self.ends_with is not None and len(self.ran) > 1:
+                self.state_file.write_text(json.dumps(self.ends_with), encoding="utf-8")
+            if len(self.ran) == self.goes_after:
+                self.active = "inactive"
         elif argv[0] == "systemd-run":
             assert not self.state_file.exists(), "a former hold's state would be read as this one's"
             if self.leaves is not None:
@@ -120,9 +126,18 @@ def test_a_former_state_is_not_taken_for_the_new_one(host: Host, arguments: dict
 
 def test_the_same_hold_under_way_is_joined_and_not_begun_again(host: Host, arguments: dict[str, t.Any]) -> None:
     host.active = "active"
-    host.state_file.write_text(json.dumps(DONE), encoding="utf-8")
+    host.state_file.write_text(json.dumps({**DONE, "state": "holding"}), encoding="utf-8")
+    host.ends_with = DONE
     assert domain.hold(host.run, domain.Request(**arguments)) == DONE
-    assert host.programs() == ["systemctl"]
+    assert "systemd-run" not in host.programs()
+
+
+def test_a_unit_that_is_about_to_end_is_waited_for(host: Host, arguments: dict[str, t.Any]) -> None:
+    host.active = "deactivating"
+    host.goes_after = 3
+    host.state_file.write_text(json.dumps({**DONE, "token": "former", "outcome": "refused"}), encoding="utf-8")
+    assert domain.hold(host.run, domain.Request(**arguments)) == DONE
+    assert host.programs()[-1] == "systemd-run"
 
 
 def test_another_hold_under_way_refuses(host: Host, arguments: dict[str, t.Any]) -> None:
