@@ -100,8 +100,21 @@ def test_each_variable_is_typed_described_and_commented(role: Path) -> None:
 
 @pytest.mark.parametrize("role", ROLES, ids=ids)
 def test_variables_carry_the_name_of_their_role(role: Path) -> None:
-    prefix = "resilience_" if role.name == "cluster" else f"{role.name}_"
-    assert [name for name in defaults(role) if not name.startswith(prefix)] == []
+    """Also those that tasks make; only what several roles share begins with ``resilience_``."""
+    own = "resilience_" if role.name == "cluster" else f"{role.name}_"
+    assert [name for name in defaults(role) if not name.startswith(own)] == []
+    made = {name for path in (role / "tasks").glob("*.yml") for task in tasks_of(load(path)) for name in made_by(task)}
+    allowed = (own, f"_{own}", f"__{own}", "resilience_")
+    assert sorted(name for name in made if not name.startswith(allowed)) == []
+
+
+def made_by(task: dict[str, t.Any]) -> t.Iterator[str]:
+    """The variables that exist after a task, or while it runs."""
+    if "register" in task:
+        yield task["register"]
+    yield from (name for name in task.get("ansible.builtin.set_fact", {}) if name != "cacheable")
+    if not any(key in task for key in ("ansible.builtin.include_role", "ansible.builtin.import_role")):
+        yield from task.get("vars", {})
 
 
 @pytest.mark.parametrize("role", ROLES, ids=ids)
