@@ -282,7 +282,7 @@ def compare(ledger: Ledger, rows: t.Iterable[Key], cut: Cut | None = None) -> Se
             if attempt.seq < latest.get((attempt.client, t.cast(int, attempt.timeline)), 0):
                 sets.hole.append(attempt)
     _sort_strangers(sets, ledger, counted)
-    _measure(sets, ledger, counted, cut)
+    _measure(sets, ledger, counted)
     return sets
 
 
@@ -347,32 +347,29 @@ def _side(attempt: Attempt, upper: int | None, cut: Cut | None) -> str:
     return "at"
 
 
-def _measure(sets: Sets, ledger: Ledger, counted: Counter[Key], cut: Cut | None) -> None:
+def _measure(sets: Sets, ledger: Ledger, counted: Counter[Key]) -> None:
     """The RPO's seconds and WAL bytes, and how much time a cut discarded.
 
-    Seconds run from the begin of the oldest lost attempt to the last acknowledgement on its timeline, so that even one
-    lost row counts for the time it took. WAL bytes run from the newest row that survived on that timeline to the
-    newest that was lost.
+    Seconds run from the begin of the oldest lost attempt to the end of the newest lost one on its timeline, so that
+    even one lost row counts for the time it took. WAL bytes run from the newest row that survived on that timeline to
+    the newest that was lost.
     """
-    last_ack = {
-        attempt.timeline: attempt.end_ns
-        for attempt in sorted(ledger.attempts, key=lambda one: one.end_ns)
-        if attempt.acked
-    }
     sets.rpo_seconds, sets.rpo_wal_bytes = 0.0, 0
-    if sets.lost:
-        sets.rpo_seconds = max((last_ack[one.timeline] - one.begin_ns) / NANO for one in sets.lost)
-        sets.rpo_wal_bytes = sum(
-            _lost_bytes(sets.lost, ledger, counted, one) for one in {a.timeline for a in sets.lost}
-        )
-    if sets.discarded and cut is not None:
-        oldest = min(attempt.begin_ns for attempt in sets.discarded)
-        sets.discarded_seconds = (last_ack[cut.timeline] - oldest) / NANO
+    for timeline in {attempt.timeline for attempt in sets.lost}:
+        lost = [attempt for attempt in sets.lost if attempt.timeline == timeline]
+        sets.rpo_seconds = max(sets.rpo_seconds, _span_seconds(lost))
+        sets.rpo_wal_bytes += _lost_bytes(lost, ledger, counted, timeline)
+    if sets.discarded:
+        sets.discarded_seconds = _span_seconds(sets.discarded)
+
+
+def _span_seconds(attempts: t.Sequence[Attempt]) -> float:
+    return (max(one.end_ns for one in attempts) - min(one.begin_ns for one in attempts)) / NANO
 
 
 def _lost_bytes(lost: t.Sequence[Attempt], ledger: Ledger, counted: Counter[Key], timeline: int | None) -> int:
-    newest_lost = max(attempt.lsn or 0 for attempt in lost if attempt.timeline == timeline)
-    oldest_lost = min(attempt.lsn or 0 for attempt in lost if attempt.timeline == timeline)
+    newest_lost = max(attempt.lsn or 0 for attempt in lost)
+    oldest_lost = min(attempt.lsn or 0 for attempt in lost)
     survivors = [
         attempt.lsn or 0
         for attempt in ledger.attempts

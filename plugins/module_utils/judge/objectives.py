@@ -10,9 +10,16 @@ from dataclasses import dataclass
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.verdict import Check, Verdict
 
-#: Days of the month that an availability objective is reckoned over.
-MONTH_DAYS = 30
-KNOWN = ("rto_seconds", "rpo_seconds", "availability_percent", "retention_days", "rpo_transactions")
+#: Days that an availability objective is reckoned over, unless it says so itself.
+WINDOW_DAYS = 30
+KNOWN = (
+    "rto_seconds",
+    "rpo_seconds",
+    "rpo_transactions",
+    "availability_percent",
+    "availability_window_days",
+    "retention_days",
+)
 
 
 @dataclass(frozen=True)
@@ -25,9 +32,9 @@ class Measured:
     resolution_seconds: float | None
 
 
-def availability_budget_seconds(percent: float) -> float:
-    """How long a service may be down in a month: 99.95 % of 30 days leaves 1296 s."""
-    return (100.0 - percent) / 100.0 * MONTH_DAYS * 86400
+def availability_budget_seconds(percent: float, days: float) -> float:
+    """How long a service may be down in so many days: 99.95 % of 30 days leaves 1296 s."""
+    return round((100.0 - percent) / 100.0 * days * 86400, 3)
 
 
 def problems(objectives: t.Mapping[str, t.Any]) -> list[str]:
@@ -56,7 +63,8 @@ def judge(objectives: t.Mapping[str, t.Any], measured: Measured) -> list[Check]:
         lost = measured.rpo_transactions
         found.append(_at_most("rpo_transactions", lost, limit, "lost transactions", "the rows could not be compared"))
     if (percent := objectives.get("availability_percent")) is not None:
-        found.append(_availability(percent, measured.rto_seconds))
+        days = objectives.get("availability_window_days") or WINDOW_DAYS
+        found.append(_availability(percent, days, measured.rto_seconds))
     return found
 
 
@@ -67,9 +75,9 @@ def _at_most(name: str, value: float | None, limit: float, unit: str, unseen: st
     return Check(name, verdict, f"{value:.6g} of at most {limit:g} {unit}")
 
 
-def _availability(percent: float, outage: float | None) -> Check:
-    budget = availability_budget_seconds(percent)
-    promise = f"the {budget:g} s that {percent:g} % leaves in {MONTH_DAYS} days"
+def _availability(percent: float, days: float, outage: float | None) -> Check:
+    budget = availability_budget_seconds(percent, days)
+    promise = f"the {budget:g} s that {percent:g} % leaves in {days:g} days"
     if outage is None:
         return Check("availability", Verdict.UNKNOWN, f"no recovery was measured against {promise}")
     if outage > budget:
