@@ -5,15 +5,22 @@
 
 from __future__ import annotations
 
+import tempfile
 import typing as t
 from pathlib import Path
 
+from ansible import constants
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ansible_version
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import utc_now
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import run
-from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, ResilienceError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import (
+    InputError,
+    ResilienceError,
+    UnknownError,
+)
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import (
     bundle as bundles,
 )
@@ -46,6 +53,8 @@ ARGUMENTS: t.Final[dict[str, t.Any]] = {
     "name": {"type": "str"},
     "src": {"type": "path"},
     "content": {"type": "raw"},
+    "remote_src": {"type": "bool", "default": False},
+    "judged": {"type": "dict", "default": {}},
     "report": {"type": "dict", "default": {}},
     "path": {"type": "path"},
     "paths": {"type": "list", "elements": "path"},
@@ -136,23 +145,39 @@ class ActionModule(ActionBase):
         if self._task.check_mode:
             return {"changed": False, "name": given["name"]}
         bundle = current.needed()
-        event = bundle.add(given["name"], _content(given))
+        event = bundle.add(given["name"], self._fetched(given["src"]) if given["remote_src"] else _content(given))
         return {"changed": True, "path": str(bundle.path / given["name"]), "sha256": event["sha256"], **_marks(bundle)}
+
+    def _fetched(self, path: str) -> bytes:
+        """A file of the task's host."""
+        local = Path(tempfile.mkdtemp(dir=str(constants.DEFAULT_LOCAL_TMP))) / "fetched"
+        try:
+            self._connection.fetch_file(path, str(local))
+            return local.read_bytes()
+        except (AnsibleError, OSError) as error:
+            raise UnknownError(f"the file could not be fetched from {self._host()}: {error}", given=path) from error
+        finally:
+            local.unlink(missing_ok=True)
+
+    def _host(self) -> str:
+        return str(self._task.delegate_to or self._play_context.remote_addr)
 
     # sealed ----------------------------------------------------------------------------------------------------------
 
     def _sealed(self, given: Result, variables: dict[str, t.Any]) -> Result:
         reports.check_given(given["report"])
+        reported = reports.merge(reports.of_judged(given["judged"]), given["report"])
+        reports.check_given(reported)
         if self._task.check_mode:
             return {"changed": False, "path": None, "sealed": False}
         bundle = current.needed()
         inside = bundle.inside()
         if len(inside) > 1:
-            bundle.timeline.append("left", operation=inside[-1], report=given["report"])
-            verdict = worst(reports.as_checks(given["report"].get("checks", []))).value
+            bundle.timeline.append("left", operation=inside[-1], report=reported)
+            verdict = worst(reports.as_checks(reported["checks"])).value
             return {"changed": True, "path": str(bundle.path), "sealed": False, "verdict": verdict, **_marks(bundle)}
         whole: Result = {}
-        for part in [*bundle.reported_inside(), given["report"]]:
+        for part in [*bundle.reported_inside(), reported]:
             whole = reports.merge(whole, part)
         return {"changed": True, **self._seal(bundle, whole, given, variables), **_marks(bundle)}
 
@@ -251,11 +276,5 @@ def _content(given: Result) -> bytes:
 
 
 def _marks(bundle: Bundle) -> Result:
-    """The phases so far on the observer's clock: what a judge needs of the timeline."""
-    placed = clocks.marks(bundle.events())
-    return {
-        "marks": {
-            name: None if one is None else {"clock": clocks.OBSERVER, "monotonic_ns": one.ns, "error_ns": one.error_ns}
-            for name, one in placed.items()
-        }
-    }
+    """The phases so far: what a judge needs of the timeline."""
+    return {"marks": clocks.as_marks(bundle.events())}

@@ -17,6 +17,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import 
     UnknownError,
 )
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import clocks, current
+from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.hash_chain import Event
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.timeline import CONTROL
 
 Result = dict[str, t.Any]
@@ -73,23 +74,8 @@ class ActionModule(ActionBase):
             answer["offset"] = self._compare_clocks(given["sync_with"], host, given["samples"])
             fields = {"offset_ns": answer["offset"]["offset_ns"], "offset_error_ns": answer["offset"]["error_ns"]}
             bundle.timeline.append("clock", other_clock=given["sync_with"], host=host, **fields)
-        return {**answer, **self._since(bundle.events(), mark), "path": str(bundle.path)}
-
-    def _since(self, events: t.Sequence[dict[str, t.Any]], mark: str | None) -> Result:
-        """Seconds since the fault, or since the operation began where there is none or it cannot be placed."""
-        known = clocks.offsets(events)
-        placed = clocks.marks(events)
-        begin, this = clocks.place(events[0], known), placed.get(mark or "")
-        zero = placed.get("fault") or begin
-        if this is not None and zero is not None:
-            seconds = (this.ns - zero.ns) / 1e9
-        elif mark is not None and events[-1]["clock"] == CONTROL:
-            first = next((event for event in events if event["kind"] == "mark" and event["mark"] == "fault"), events[0])
-            origin = first if first["clock"] == CONTROL else events[0]
-            seconds = (events[-1]["monotonic_ns"] - origin["monotonic_ns"]) / 1e9
-        else:
-            return {"seconds": None}
-        return {"seconds": round(seconds, 3)}
+        events = bundle.events()
+        return {**answer, **_since(events, mark), "marks": clocks.as_marks(events), "path": str(bundle.path)}
 
     def _compare_clocks(self, clock: str, host: str, samples: int) -> Result:
         if clock == CONTROL:
@@ -102,7 +88,20 @@ class ActionModule(ActionBase):
 
     def _reading(self) -> clocks.Reading | None:
         before_ns = monotonic_ns()
-        said = self._low_level_execute_command(f"python3 -c {shlex.quote(ASK)}", sudoable=False)
+        said = self._low_level_execute_command(f"python3 -I -S -c {shlex.quote(ASK)}", sudoable=False)
         after_ns = monotonic_ns()
         text = str(said.get("stdout", "")).strip()
         return clocks.Reading(before_ns, int(text), after_ns) if said.get("rc") == 0 and text.isdigit() else None
+
+
+def _since(events: t.Sequence[Event], mark: str | None) -> Result:
+    """``seconds`` since the fault, or since the operation began where none is marked; ``None`` if nobody can say."""
+    if mark is None:
+        return {"seconds": None}
+    this = next(event for event in reversed(events) if event["kind"] == "mark" and event["mark"] == mark)
+    fault = next((event for event in events if event["kind"] == "mark" and event["mark"] == "fault"), events[0])
+    if this["clock"] == fault["clock"]:
+        return {"seconds": round((this["monotonic_ns"] - fault["monotonic_ns"]) / 1e9, 3)}
+    known = clocks.offsets(events)
+    end, begin = clocks.place(this, known), clocks.place(fault, known)
+    return {"seconds": None if end is None or begin is None else round((end.ns - begin.ns) / 1e9, 3)}

@@ -22,11 +22,14 @@ name: recovery_clock
 type: aggregate
 short_description: Show the phases of an operation as they are reached
 description:
-  - Prints one line for each mark of M(fraiseql.resilience.rto_timer), with the seconds since the fault (or since the operation
+  - Prints one line for each mark of M(fraiseql.resilience.rto_timer), with the seconds since the fault (or since the
+    operation
     began), and the place of the evidence at the end.
-  - Writes each failed task and each unreachable host to the open evidence, so that an operation that was aborted says why.
+  - Writes each failed task and each unreachable host to the open evidence, so that an operation that was aborted says
+    why.
   - Beside any other display, with C(callbacks_enabled = fraiseql.resilience.recovery_clock).
-  - Or as the only display, with C(stdout_callback = fraiseql.resilience.recovery_clock). Then it also shows each play, tasks
+  - Or as the only display, with C(stdout_callback = fraiseql.resilience.recovery_clock). Then it also shows each
+    play, tasks
     that take long, what M(ansible.builtin.debug) says, and failures in full, and nothing else. C(-v) lists all tasks.
 requirements:
   - enabled in the configuration

@@ -12,8 +12,10 @@ short_description: Keep signed evidence of an operation
 description:
   - Evidence is a folder C(<UTC time>-<operation>-<cluster>) with C(report.json), C(report.html), C(timeline.jsonl),
     C(junit.xml), whatever files were added, a SHA-256 manifest and its signature.
-  - It is opened by the first task of an operation and sealed by the last one. In between, M(fraiseql.resilience.rto_timer)
-    marks the phases. An operation that runs inside another one (a failover inside a drill) joins the evidence that is open.
+  - It is opened by the first task of an operation and sealed by the last one. In between,
+    M(fraiseql.resilience.rto_timer)
+    marks the phases. An operation that runs inside another one (a failover inside a drill) joins the evidence that is
+    open.
   - A folder that was never sealed belongs to an operation that was cut off. It counts as failed.
   - It can be verified with C(sha256sum) and C(ssh-keygen) alone.
 version_added: 0.1.0
@@ -32,7 +34,8 @@ options:
     description:
       - V(opened) begins the evidence of an operation, or joins the one that is open in this run.
       - V(added) keeps a file in it, and the file's hash in the timeline.
-      - V(sealed) writes the report, the manifest and the signature. Inside another operation it hands its report to that one.
+      - V(sealed) writes the report, the manifest and the signature. Inside another operation it hands its report to
+        that one.
       - V(verified) looks whether the folder O(path) is what was sealed, and fails if it is not.
       - V(summarised) writes one report about several drills, and fails unless all of them passed.
     type: str
@@ -61,15 +64,20 @@ options:
     description: The added file's name in the evidence. C(ledger.jsonl) is drawn in the report.
     type: str
   src:
-    description: The file to add, on the control node.
+    description: The file to add, on the control node or, with O(remote_src), on the task's host.
     type: path
+  remote_src:
+    description: Whether O(src) is on the task's host and has to be fetched.
+    type: bool
+    default: false
   content:
     description: What to add, in place of O(src). Text is kept as it is, anything else as JSON.
     type: raw
   report:
     description:
       - What the operation found. All parts are optional.
-      - RV(report.verdict) is the worst of all checks, and V(unknown) without any. A verdict that says otherwise is refused.
+      - RV(report.verdict) is the worst of all checks, and V(unknown) without any. A verdict that says otherwise is
+        refused.
       - An operation inside this one has reported before; checks and C(not_tested) add up, everything else is replaced.
     type: dict
     default: {}
@@ -85,7 +93,8 @@ options:
         description: The phases C(t0) to C(t11) in seconds since C(t0). By default as they were marked.
         type: dict
       zero:
-        description: The moment C(t0) as C(clock) (C(observer)), C(monotonic_ns) and C(mark). By default as it was marked.
+        description:
+          - The moment C(t0) as C(clock) (C(observer)), C(monotonic_ns) and C(mark). By default as it was marked.
         type: dict
       decided_seconds:
         description: The decision, in seconds since C(t0). By default as it was marked.
@@ -119,6 +128,12 @@ options:
       details:
         description: Anything else.
         type: dict
+  judged:
+    description:
+      - The whole result of M(fraiseql.resilience.recovery_objectives), which makes most of the report. What O(report)
+        says goes before it; checks add up.
+    type: dict
+    default: {}
   path:
     description: The evidence folder to verify.
     type: path
@@ -129,14 +144,15 @@ options:
   allowed_signers:
     description:
       - A file as C(ssh-keygen -Y verify) reads it, that came another way than the evidence.
-      - By default the variable C(resilience_evidence_allowed_signers). Without one the signer is V(unknown) when verifying.
+      - By default the variable C(resilience_evidence_allowed_signers). Without one the signer is V(unknown) when
+        verifying.
     type: path
 requirements:
   - ssh-keygen (OpenSSH 8.2 or newer) on the control node
 seealso:
   - module: fraiseql.resilience.rto_timer
 notes:
-  - Runs on the control node whatever host the task is for, without a connection.
+  - Runs on the control node whatever host the task is for; only O(remote_src) uses a connection.
 """
 
 EXAMPLES = r"""
@@ -152,7 +168,9 @@ EXAMPLES = r"""
   fraiseql.resilience.evidence:
     state: added
     name: ledger.jsonl
-    src: /tmp/ledger.jsonl
+    src: "{{ collected.ledger }}"
+    remote_src: true
+  delegate_to: observer
 
 - name: Evidence is sealed
   fraiseql.resilience.evidence:
@@ -163,6 +181,13 @@ EXAMPLES = r"""
           verdict: passed
           reason: 12034 acknowledged, all of them found
       rpo: {transactions: 0, seconds: 0, wal_bytes: 0}
+
+- name: Evidence of a measured recovery is sealed
+  fraiseql.resilience.evidence:
+    state: sealed
+    judged: "{{ judged }}"
+    report:
+      not_tested: [the loss of a whole region]
 
 - name: Nobody has changed the evidence
   fraiseql.resilience.evidence:
@@ -205,10 +230,12 @@ report:
   returned: when sealed
   type: dict
 marks:
-  description: The phases marked so far on the observer's clock; empty for one whose clock was never compared with the observer's.
+  description:
+    - The phases marked so far on the observer's clock; empty for one whose clock was never compared with the
+      observer's.
   returned: O(state=added), O(state=sealed)
   type: dict
-  sample: {fenced: {clock: observer, monotonic_ns: 8123456789, error_ns: 31000000}}
+  sample: {fenced: {monotonic_ns: 8123456789, error_seconds: 0.031, source: "pg-a1: off"}}
 sha256:
   description: The added file's hash.
   returned: O(state=added)

@@ -12,7 +12,8 @@ short_description: Mark a phase of an operation in its evidence
 description:
   - The mark is on disk, in the evidence that is open in this run, when the task ends.
   - The phases of a recovery are C(fault), C(last_ack), C(first_failure), C(detected), C(fenced), C(promote_asked),
-    C(writable), C(first_ack), C(load_back), C(redundancy_back), C(archiving_back) and C(new_backup), or V(t0) to V(t11);
+    C(writable), C(first_ack), C(load_back), C(redundancy_back), C(archiving_back) and C(new_backup), or V(t0) to
+    V(t11);
     beside them stands C(decided). Any other word is kept as it is. The first mark of a name counts.
   - A mark is stamped by the control node's monotonic clock, without asking any host. In the report it stands on the
     observer's clock, if O(sync_with) compared the two, with the bound of the error.
@@ -35,7 +36,8 @@ options:
     description: What was seen, in a few words.
     type: str
   at:
-    description: When the phase was reached, where another host has seen it. By default now, on the control node's clock.
+    description:
+      - When the phase was reached, where another host has seen it. By default now, on the control node's clock.
     type: dict
     suboptions:
       clock:
@@ -52,8 +54,10 @@ options:
         default: 0
   sync_with:
     description:
-      - Compare the control node's clock with that of this task's host, and call the latter by this name; V(observer) on the observer.
-      - The offset is known to half of the fastest round trip. Do it near the marks that matter, before or after the outage.
+      - Compare the control node's clock with that of this task's host, and call the latter by this name; V(observer)
+        on the observer.
+      - The offset is known to half of the fastest round trip. Do it near the marks that matter, before or after the
+        outage.
     type: str
   samples:
     description: How often O(sync_with) reads the other clock. The fastest reading counts.
@@ -107,6 +111,11 @@ offset:
   description: How far the host's clock is ahead of the control node's, with C(offset_ns) and C(error_ns).
   returned: with O(sync_with)
   type: dict
+marks:
+  description: The phases marked so far on the observer's clock; null for one whose clock was never compared with it.
+  returned: success outside check mode
+  type: dict
+  sample: {fenced: {monotonic_ns: 8123456789, error_seconds: 0.031, source: "pg-a1: off"}}
 path:
   description: The evidence folder.
   returned: success

@@ -112,6 +112,21 @@ def marks(events: t.Sequence[Event]) -> dict[str, Placed | None]:
     return placed
 
 
+def as_marks(events: t.Sequence[Event]) -> dict[str, dict[str, t.Any] | None]:
+    """The phases so far as the judge of a recovery takes them; ``None`` for one that cannot be placed."""
+    sources = {event["mark"]: event for event in reversed(events) if event["kind"] == "mark"}
+    return {
+        name: None
+        if placed is None
+        else {
+            "monotonic_ns": placed.ns,
+            "error_seconds": placed.error_ns / 1e9,
+            "source": f"{sources[name]['host']}: {sources[name]['detail'] or 'marked'}",
+        }
+        for name, placed in marks(events).items()
+    }
+
+
 def phase(mark: str) -> str:
     """``t4`` and ``fenced`` are the same phase; other words stay as they are.
 

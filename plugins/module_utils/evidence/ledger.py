@@ -31,8 +31,8 @@ class Attempt:
 def attempts(ledger: bytes, zero_ns: int) -> list[Attempt]:
     """The attempts of a ledger in order of their end.
 
-    Lines that are no attempts (header, outage, a torn end) are left out: whether the ledger is whole is for the judge to
-    say, a picture shows what there is.
+    Lines that are no attempts (header, outage, a torn end) are left out: whether the ledger is whole is for the judge
+    to say, a picture shows what there is.
     """
     found = [
         Attempt(

@@ -174,8 +174,9 @@ class Picture:
         return LEFT + (at - self.window.begin) / self.window.span * (self.right - LEFT)
 
     def draw(self) -> str:
+        name = "narrow" if self.narrow else "wide"
         parts = [
-            f'<svg class="{"narrow" if self.narrow else "wide"}" viewBox="0 0 {self.width} {self.height:.0f}" role="img">',
+            f'<svg class="{name}" viewBox="0 0 {self.width} {self.height:.0f}" role="img">',
             f"<title>{html.escape(self.title)}</title>",
             *self._outage(),
             *(self._bars() if self.attempts else ()),
@@ -259,8 +260,8 @@ class Picture:
                 if path:
                     yield f'<path class="{name}" d="{path}"/>'
         if self.rows:
-            y = self.rows_top + ROW * len(self.rows) / 2 + 4
-            yield f'<text class="small" x="{LEFT - 6}" y="{y:.1f}" text-anchor="end">clients</text>'
+            middle = self.rows_top + ROW * len(self.rows) / 2 + 4
+            yield f'<text class="small" x="{LEFT - 6}" y="{middle:.1f}" text-anchor="end">clients</text>'
 
     def _stroke(self, attempt: Attempt, y: float) -> str:
         begin = max(self.x(attempt.begin), LEFT)

@@ -24,6 +24,8 @@ SCHEMA_FILE = Path(__file__).resolve().parents[3] / "playbooks" / "schemas" / "r
 TOP = {f"t{number}" for number in range(len(clocks.PHASES))}
 NANO = 1_000_000_000
 
+#: Phases that the ledger and the observer's own stamp tell better than any mark.
+FELT = frozenset({"t1", "t2", "t3", "t7", "t8"})
 #: What an operation may report; the rest of the report is written here.
 GIVEN = frozenset({
     "verdict", "rto_seconds", "rpo", "probe_interval_seconds", "chain", "decided_seconds", "zero", "checks",
@@ -88,6 +90,31 @@ def _complete(name: str, value: t.Any) -> t.Any:
     return {**dict.fromkeys(blanks), **value} if isinstance(value, dict) else value
 
 
+def of_judged(judged: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What the judge of a recovery answered, as an operation reports it.
+
+    :param judged: the whole result of the module recovery_objectives.
+    """
+    if not judged:
+        return {}
+    if "chain" not in judged or "checks" not in judged:
+        raise InputError(
+            "judged is not the result of recovery_objectives",
+            given=", ".join(sorted(judged)),
+            next_step="register that task and give its whole result",
+        )
+    same = ("rto_seconds", "rpo", "probe_interval_seconds", "chain", "decided_seconds", "checks", "objectives")
+    given = {name: judged[name] for name in same if judged.get(name) is not None}
+    given["transactions"] = judged.get("outcomes")
+    outage, t1 = judged.get("outage"), judged["chain"].get("t1")
+    if outage and t1 is not None:
+        origin = clocks.PHASES[int(judged.get("chain_origin", "t0")[1:])]
+        given["zero"] = _scale(origin, outage["t1_ns"] - round(t1 * NANO))
+    kept = ("chain_errors", "longest_stall_seconds", "outage")
+    given["details"] = {name: judged[name] for name in kept if judged.get(name) is not None}
+    return given
+
+
 def as_checks(given: t.Iterable[t.Mapping[str, t.Any]]) -> list[Check]:
     return [Check(one["name"], Verdict(one["verdict"]), one["reason"]) for one in given]
 
@@ -115,7 +142,7 @@ def assemble(about: Circumstances, given: t.Mapping[str, t.Any], timeline: Chain
     :raises InputError: it would not be valid.
     """
     events = timeline.events
-    zero = given.get("zero") or _zero(events)
+    zero = given.get("zero") or _zero(events, given)
     chain = _complete("chain", given.get("chain") or _chain(events, zero))
     decided = given.get("decided_seconds", _decided(events, zero))
     signed = about.key_fingerprint is not None
@@ -181,13 +208,13 @@ def summary(report: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 def _own_checks(about: Circumstances, given: t.Mapping[str, t.Any], timeline: Chain) -> t.Iterator[Check]:
     """What only the evidence itself can tell."""
     if not given.get("checks"):
-        yield Check("something was checked", Verdict.UNKNOWN, "the operation reported no check, so nothing is proven")
+        yield Check("something_was_checked", Verdict.UNKNOWN, "the operation reported no check, so nothing is proven")
     if about.operation == "drill" and (given.get("rpo") or {}).get("transactions") is None:
-        yield Check("rows were compared", Verdict.UNKNOWN, "nobody looked for the acknowledged rows after the recovery")
+        yield Check("rows_compared", Verdict.UNKNOWN, "nobody looked for the acknowledged rows after the recovery")
     if timeline.problems:
-        yield Check("timeline is whole", Verdict.FAILED, "; ".join(timeline.problems[:3]))
+        yield Check("timeline_whole", Verdict.FAILED, "; ".join(timeline.problems[:3]))
     if about.operation == "drill" and about.key_fingerprint is None:
-        yield Check("evidence is signed", Verdict.UNKNOWN, "no key was given: anybody can have written this")
+        yield Check("evidence_signed", Verdict.UNKNOWN, "no key was given: anybody can have written this")
 
 
 def _not_tested(given: t.Mapping[str, t.Any], signed: bool) -> t.Iterator[str]:
@@ -207,14 +234,29 @@ def _minus(end: float | None, begin: float | None) -> float | None:
     return None if end is None or begin is None else round(end - begin, 6)
 
 
-def _zero(events: t.Sequence[Event]) -> dict[str, t.Any] | None:
-    """Seconds are counted from the fault, else from the decision, where the mark lies on the observer's clock."""
+def _zero(events: t.Sequence[Event], given: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
+    """Where the scale of the chain begins on the observer's clock.
+
+    Of a chain that was given, a phase that is both in it and marked tells. Without one, seconds are counted from the
+    fault, else from the decision.
+    """
     placed = clocks.marks(events)
-    for mark in ("fault", "decided"):
-        found = placed.get(mark)
-        if found is not None:
-            return {"clock": clocks.OBSERVER, "monotonic_ns": found.ns, "mark": mark}
+    chain = given.get("chain") or {}
+    if not chain:
+        names = [name for name in ("fault", "decided") if placed.get(name) is not None]
+        return _scale(names[0], t.cast(clocks.Placed, placed[names[0]]).ns) if names else None
+    known = {clocks.PHASES[int(name[1:])]: at for name, at in chain.items() if name not in FELT}
+    known["decided"] = given.get("decided_seconds")
+    origin = next((clocks.PHASES[int(name[1:])] for name, at in chain.items() if at == 0), "fault")
+    for name, at in known.items():
+        found = placed.get(name)
+        if at is not None and found is not None:
+            return _scale(origin, found.ns - round(at * NANO))
     return None
+
+
+def _scale(mark: str, monotonic_ns: int) -> dict[str, t.Any]:
+    return {"clock": clocks.OBSERVER, "monotonic_ns": monotonic_ns, "mark": mark}
 
 
 def _chain(events: t.Sequence[Event], zero: t.Mapping[str, t.Any] | None) -> dict[str, float | None]:

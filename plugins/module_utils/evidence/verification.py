@@ -14,11 +14,11 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence impor
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.bundle import REPORT, TIMELINE, Bundle
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.verdict import Check, Verdict, worst
 
-FILES = "files are as sealed"
-SIGNATURE = "signature is good"
-SIGNER = "signer is trusted"
-CHAIN = "timeline is whole"
-REPORTED = "report agrees with itself"
+FILES = "files_as_sealed"
+SIGNATURE = "signature_good"
+SIGNER = "signer_trusted"
+CHAIN = "timeline_whole"
+REPORTED = "report_agrees"
 
 
 def verify(folder: Path, trusted: Path | None, run: Runner) -> list[Check]:
