@@ -395,11 +395,16 @@ class Supervisor:
         ready = self.selector.select(min(TICK, self.watch.seconds_to_decide(begin_ns)))
         self._take([key.data for key, _ in ready], stalls)
         self._kill_the_stuck()
-        outage = self.watch.tick(now_ns(), self._pending())
+        outage = self._look_for_an_outage(begin_ns)
         if outage is not None:
             self.ledger.write([{"type": "outage", **{key: outage[key] for key in ("t1_ns", "t2_ns", "t3_ns", "rule")}}])
         if outage is not None or now_ns() >= self._status_due:
             self._tell("running")
+
+    def _look_for_an_outage(self, turn_ns: int) -> dict[str, t.Any] | None:
+        """Judge only what is fresh: had this process stood still since the turn began, reports would lie unread."""
+        at_ns = now_ns()
+        return self.watch.tick(at_ns, self._pending()) if at_ns - turn_ns < (TICK + STALL) * NANO else None
 
     def _pending(self) -> list[int]:
         return [begin_ns for child in self.children if (begin_ns := child.pending_since()) is not None]
