@@ -96,7 +96,8 @@ class Bundle:
         """
         self.refuse_if_sealed()
         target = self.path / name
-        if target.name in OWN or not target.resolve().is_relative_to(self.path.resolve()) or target.name in ("", ".."):
+        inside = self.path.resolve() in target.resolve().parents
+        if target.name in OWN or not inside or target.is_dir():
             raise InputError("no file can be added under this name", given=name, possible=f"{LEDGER}, plan.json …")
         if target.exists() and target.read_bytes() != content:
             raise RefusedError("the evidence holds another file of this name, and keeps it", given=name)

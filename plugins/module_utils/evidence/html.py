@@ -15,6 +15,14 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence impor
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.picture import Mark, Scene, Window
 
 TEMPLATES = Path(__file__).resolve().parents[3] / "playbooks" / "templates" / "evidence"
+#: Follows the chain of the timeline to the hash that the report gives; a torn line is one that the next line calls so.
+CHAIN_COMMAND = """python3 -c 'import hashlib, json
+lines = open("timeline.jsonl", "rb").read().split(b"\\n")
+hashes = [hashlib.sha256(line).hexdigest() for line in lines]
+for i in range(len(lines) - 2):
+    assert hashes[i].encode() in lines[i + 1] or b"\\"kind\\":\\"torn\\"" in lines[i + 2], lines[i + 1]
+assert hashes[-2] == json.load(open("report.json"))["evidence"]["timeline_head"], "not the timeline of this report"
+print("timeline.jsonl: OK")'"""
 #: Widths in pixels: for a screen or paper, and for a phone. The style sheet shows the one that fits.
 WIDE, NARROW = 960, 400
 
@@ -35,13 +43,13 @@ MEANINGS = (
 def page(report: t.Mapping[str, t.Any], ledger_lines: bytes) -> bytes:
     """The report of one operation."""
     template = _environment().get_template("report.html.j2")
-    return template.render(one=view(report, ledger_lines), verify=_verify()).encode("utf-8")
+    return template.render(one=view(report, ledger_lines), verify=verify_commands()).encode("utf-8")
 
 
 def summary_page(title: str, table: t.Mapping[str, t.Any], drills: t.Sequence[dict[str, t.Any]]) -> bytes:
     """The report of several drills: one table, then each drill's :func:`view`."""
     template = _environment().get_template("summary.html.j2")
-    return template.render(title=title, table=table, drills=drills, verify=_verify()).encode("utf-8")
+    return template.render(title=title, table=table, drills=drills, verify=verify_commands()).encode("utf-8")
 
 
 def view(report: t.Mapping[str, t.Any], ledger_lines: bytes) -> dict[str, t.Any]:
@@ -51,6 +59,7 @@ def view(report: t.Mapping[str, t.Any], ledger_lines: bytes) -> dict[str, t.Any]
         "report": report,
         "title": (report["scenario"] or report["operation"]).replace("_", " "),
         "figures": figures(report),
+        "checks": sorted(report["checks"], key=lambda check: ("failed", "unknown", "passed").index(check["verdict"])),
         "pictures": _pictures(scene),
         "phases": _phases(report),
         "words": [mark for mark in report["marks"] if mark["mark"] not in clocks.PHASES],
@@ -113,35 +122,37 @@ def _scene(report: t.Mapping[str, t.Any], ledger_lines: bytes) -> Scene:
     if report["decided_seconds"] is not None:
         marks.append(Mark("◆", "decided", report["decided_seconds"]))
     outage = (chain["t1"], chain["t7"]) if chain["t1"] is not None and chain["t7"] is not None else None
-    return Scene(attempts, marks, outage)
+    return Scene(attempts, marks, outage, interval=report["probe_interval_seconds"] or 0.1)
 
 
 def _pictures(scene: Scene) -> list[dict[str, t.Any]]:
     """The outage from close up, and all of the recovery, unless that shows nothing more; each wide and narrow."""
     near, far = picture.close_up(scene), picture.whole(scene)
-    shown: list[tuple[str, Window, bool]] = []
+    shown: list[tuple[str, Window, Window | None]] = []
     if near is not None:
-        shown.append(("The outage, as clients felt it", near, True))
+        shown.append(("The outage, as clients felt it", near, None))
     if far is not None and (near is None or any(not near.holds(mark.at) for mark in scene.marks)):
-        shown.append(("The whole recovery", far, False))
+        shown.append(("The whole recovery", far, near))
     return [
         {
             "caption": caption,
-            "legend": _legend(scene) if clients else [],
+            "legend": _legend(scene) if framed is None else [],
             "drawings": [
-                {"width": name, "svg": Markup(_draw(scene, window, width, clients, caption))}  # noqa: S704
+                {"width": name, "svg": Markup(_draw(scene, window, width, framed, caption))}  # noqa: S704
                 for name, width in (("wide", WIDE), ("narrow", NARROW))
             ],
         }
-        for caption, window, clients in shown
+        for caption, window, framed in shown
     ]
 
 
 def _legend(scene: Scene) -> list[dict[str, str]]:
     if not scene.attempts:
         return []
-    outcomes = {attempt.outcome for attempt in scene.attempts}
-    legend = [("ack", "acknowledged"), ("unsafe", f"acknowledged after waiting {picture.WAITED:g} s or more")]
+    outcomes = {picture.waited(attempt).outcome for attempt in scene.attempts}
+    legend = [("ack", "acknowledged")]
+    if "waited" in outcomes:
+        legend.append(("unsafe", f"acknowledged after waiting {picture.WAITED:g} s or more"))
     if "acked_unsafe" in outcomes:
         legend.append(("unsafe", "acknowledged, but not safe"))
     if "failed" in outcomes:
@@ -151,8 +162,8 @@ def _legend(scene: Scene) -> list[dict[str, str]]:
     return [{"colour": colour, "means": means} for colour, means in legend]
 
 
-def _draw(scene: Scene, window: Window, width: int, clients: bool, caption: str) -> str:
-    return picture.Picture(scene, window, width, clients=clients, title=caption).draw()
+def _draw(scene: Scene, window: Window, width: int, framed: Window | None, caption: str) -> str:
+    return picture.Picture(scene, window, width, title=caption, near=framed).draw()
 
 
 def _phases(report: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
@@ -177,19 +188,15 @@ def _phases(report: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
     return known + [row for row in rows if row["at"] is None]
 
 
-def _verify() -> list[str]:
+def verify_commands() -> list[str]:
+    """What to type in the evidence folder, with nothing of ours: files, signature, timeline."""
     return [
         f"sha256sum --check --strict {signature.MANIFEST}",
         (
             f"ssh-keygen -Y verify -f {signature.ALLOWED_SIGNERS} -I {signature.IDENTITY} -n {signature.NAMESPACE} "
             f"-s {signature.SIGNATURE} < {signature.MANIFEST}"
         ),
-        (
-            'python3 -c \'import hashlib, json, sys; p = "0" * 64\n'
-            'for l in open("timeline.jsonl", "rb"):\n'
-            '    l = l.rstrip(b"\\n"); assert json.loads(l)["previous"] == p, l; p = hashlib.sha256(l).hexdigest()\n'
-            'print(p == json.load(open("report.json"))["evidence"]["timeline_head"])\''
-        ),
+        CHAIN_COMMAND,
     ]
 
 

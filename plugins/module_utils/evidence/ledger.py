@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import typing as t
 from dataclasses import dataclass
@@ -69,10 +68,3 @@ def zero_ns(report: t.Mapping[str, t.Any], ledger: bytes) -> int | None:
         if line.get("type") == "outage" and t1 is not None:
             return int(line["t1_ns"] - t1 * NANO)
     return None
-
-
-def longest_gap(found: t.Sequence[Attempt]) -> tuple[float, float] | None:
-    """The longest time between two acknowledgements of any clients, as (begin, end)."""
-    acks = [attempt.end for attempt in found if attempt.acked]
-    gaps = [(begin, end) for begin, end in itertools.pairwise(acks)]
-    return max(gaps, key=lambda gap: gap[1] - gap[0], default=None)

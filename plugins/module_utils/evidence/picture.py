@@ -48,12 +48,15 @@ class Mark:
 
 @dataclass(frozen=True)
 class Scene:
-    """What there is to show. ``outage``: from the last acknowledgement to the first one after it."""
+    """What there is to show. ``outage``: from the last acknowledgement to the first one after it; ``interval``: of the
+    probe, in seconds.
+    """
 
     attempts: t.Sequence[Attempt]
     marks: t.Sequence[Mark]
     outage: tuple[float, float] | None = None
     outage_name: str = "RTO"
+    interval: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -97,8 +100,8 @@ def step(span: float, at_most: int) -> float:
 
 
 def seconds(value: float) -> str:
-    """A duration as people read it: 0.312 s, 4.31 s, 48.2 s, 312 s."""
-    digits = 3 if abs(value) < 1 else 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
+    """A duration as people read it: 0 s, 0.312 s, 4.31 s, 48.2 s, 312 s."""
+    digits = 0 if value == 0 else 3 if abs(value) < 1 else 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
     return f"{value:.{digits}f} s"
 
 
@@ -139,16 +142,20 @@ def _meets(other: Placed, begin: float, end: float, lane: int) -> bool:
 class Picture:
     """One drawing of a scene through a window, ``width`` pixels wide at most; it scales with the page."""
 
-    def __init__(self, scene: Scene, window: Window, width: int, *, clients: bool, title: str) -> None:
+    def __init__(self, scene: Scene, window: Window, width: int, *, title: str, near: Window | None = None) -> None:
+        """:param near: a part that another picture shows from close up; here it is framed, and its phases left out.
+        Without it the clients are shown one by one.
+        """
         self.scene = scene
         self.width = width
         self.title = title
+        self.near = near
         self.narrow = width < 600
         self.right = width - RIGHT
-        marks = [mark for mark in scene.marks if window.holds(mark.at)]
+        marks = [mark for mark in scene.marks if window.holds(mark.at) and not (near and near.holds(mark.at))]
         self.window = self._with_room(window, marks)
         self.attempts = [a for a in scene.attempts if a.end >= self.window.begin and a.begin <= self.window.end]
-        self.rows = sorted({a.client for a in self.attempts}) if clients else []
+        self.rows = sorted({a.client for a in self.attempts}) if near is None else []
         self.placed = lanes([(mark, self._text(mark), self.x(mark.at)) for mark in marks])
         self.bars_bottom = TOP + BARS
         failed = any(not a.acked for a in self.attempts)
@@ -181,8 +188,10 @@ class Picture:
             *self._outage(),
             *(self._bars() if self.attempts else ()),
             *self._clients(),
-            *self._axis(),
+            *self._frame(),
             *self._stems(),
+            *self._axis(),
+            *self._labels(),
             "</svg>",
         ]
         return "\n".join(parts)
@@ -200,17 +209,17 @@ class Picture:
         yield f'<text class="span-text" x="{middle:.1f}" y="13" text-anchor="middle">{html.escape(text)}</text>'
 
     def bucket(self) -> float:
-        """Seconds that one bar stands for: 0.1 where that is readable, else the next round figure."""
-        bars = 90 if self.narrow else 180
-        return max(step(self.window.span, bars), 0.1 if self.window.span >= 4 else 0.02)
+        """Seconds that one bar stands for: a round figure, not below the probe's interval."""
+        bars = 75 if self.narrow else 180
+        return max(step(self.window.span, bars), step(self.scene.interval, 1))
 
     def _counts(self, bucket: float) -> tuple[dict[int, int], dict[int, int], dict[int, int]]:
         acked: dict[int, int] = {}
         unsafe: dict[int, int] = {}
         bad: dict[int, int] = {}
-        for attempt in self.attempts:
-            if self.window.holds(attempt.end):
-                slot = math.floor(attempt.end / bucket)
+        for attempt in self.scene.attempts:
+            slot = math.floor(attempt.end / bucket)
+            if (slot + 1) * bucket > self.window.begin and slot * bucket < self.window.end:
                 counts = {"acked": acked, "acked_unsafe": unsafe}.get(attempt.outcome, bad)
                 counts[slot] = counts.get(slot, 0) + 1
         return acked, unsafe, bad
@@ -253,7 +262,7 @@ class Picture:
         """One line a client: what it waited for, and for how long."""
         for number, client in enumerate(self.rows):
             y = self.rows_top + ROW * number
-            mine = [attempt for attempt in self.attempts if attempt.client == client]
+            mine = [attempt for attempt in self.scene.attempts if attempt.client == client]
             joined = _joined(mine)
             for name in SHADES:
                 path = "".join(self._stroke(attempt, y) for attempt in joined if _shade(attempt) == name)
@@ -265,7 +274,7 @@ class Picture:
 
     def _stroke(self, attempt: Attempt, y: float) -> str:
         begin = max(self.x(attempt.begin), LEFT)
-        end = min(max(self.x(attempt.end), begin + 1), self.right)
+        end = min(max(self.x(attempt.end), self.x(attempt.begin) + 1), self.right)
         return f"M{begin:.1f} {y:.1f}h{end - begin:.1f}v{ROW - 2}H{begin:.1f}z" if end > begin else ""
 
     def _axis(self) -> t.Iterator[str]:
@@ -278,12 +287,21 @@ class Picture:
             yield f'<path class="axis" d="M{x:.1f} {self.axis:.1f}v4"/>'
             unit = " s" if number == last else ""
             label = f"{number * gap:.{digits}f}{unit}"
-            yield f'<text class="small" x="{x:.1f}" y="{self.axis + 15:.1f}" text-anchor="middle">{label}</text>'
+            middle = min(x, self.right - len(label) * LETTER / 2 + 6)
+            yield f'<text class="small" x="{middle:.1f}" y="{self.axis + 15:.1f}" text-anchor="middle">{label}</text>'
+
+    def _frame(self) -> t.Iterator[str]:
+        if self.near is not None:
+            begin, end = max(self.x(self.near.begin), LEFT), min(self.x(self.near.end), self.right)
+            height = self.axis - TOP + 6
+            yield f'<rect class="near" x="{begin:.1f}" y="{TOP - 6}" width="{end - begin:.1f}" height="{height:.1f}"/>'
 
     def _stems(self) -> t.Iterator[str]:
         for one in self.placed:
             y = self.lanes_top + LANE * one.lane
             yield f'<path class="stem" d="M{one.x:.1f} {TOP - 8}V{y + 9:.1f}h5"/>'
+
+    def _labels(self) -> t.Iterator[str]:
         for one in self.placed:
             y = self.lanes_top + LANE * one.lane
             text = html.escape(one.text.removeprefix(one.mark.short))
@@ -299,7 +317,8 @@ def _shade(attempt: Attempt) -> str:
     )
 
 
-def _waited(attempt: Attempt) -> Attempt:
+def waited(attempt: Attempt) -> Attempt:
+    """The attempt, with an outcome of its own if its client had to wait for the acknowledgement."""
     if attempt.outcome == "acked" and attempt.end - attempt.begin >= WAITED:
         return Attempt(attempt.client, attempt.begin, attempt.end, "waited")
     return attempt
@@ -307,7 +326,7 @@ def _waited(attempt: Attempt) -> Attempt:
 
 def _joined(attempts: t.Sequence[Attempt]) -> list[Attempt]:
     """One client's attempts, those in a row with the same outcome and no pause between them made one."""
-    ordered = sorted((_waited(attempt) for attempt in attempts), key=lambda attempt: attempt.begin)
+    ordered = sorted((waited(attempt) for attempt in attempts), key=lambda attempt: attempt.begin)
     pauses = sorted(after.begin - before.end for before, after in itertools.pairwise(ordered))
     usual = max(2.5 * pauses[len(pauses) // 2], 0.02) if pauses else 0.0
     joined: list[Attempt] = []
