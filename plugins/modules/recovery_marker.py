@@ -12,7 +12,7 @@ short_description: Write a row that a restore to a point in time must bring back
 version_added: 0.1.0
 author: FraiseQL contributors (@fraiseql)
 description:
-  - Runs on an observer that role M(fraiseql.resilience.observer#role) has set up, and writes through the gateway.
+  - Runs on an observer that role P(fraiseql.resilience.observer#role) has set up, and writes through the gateway.
   - A restore to the RV(marker.lsn) of one marker is proven from both sides when that marker is there afterwards, and
     one that was written later is not.
   - The row's timestamp is a label only, as no timestamp inside a row is the time of its commit.
@@ -27,9 +27,9 @@ options:
     description:
       - V(present) commits the marker if it is not there, and says where the WAL stood right after the commit.
       - V(absent) removes it.
-      - V(info) only tells whether it is there.
+      - V(reported) only tells whether it is there.
     type: str
-    choices: [present, absent, info]
+    choices: [present, absent, reported]
     default: present
   restore_point:
     description:
@@ -66,7 +66,7 @@ EXAMPLES = r"""
 - name: Both markers are looked for
   fraiseql.resilience.recovery_marker:
     name: "{{ item }}"
-    state: info
+    state: reported
   loop: [drill-7-n, drill-7-n-plus-1]
   register: found
 
@@ -125,7 +125,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import 
 def argument_spec() -> dict[str, t.Any]:
     return {
         "name": {"type": "str", "required": True},
-        "state": {"type": "str", "choices": ["present", "absent", "info"], "default": "present"},
+        "state": {"type": "str", "choices": ["present", "absent", "reported"], "default": "present"},
         "restore_point": {"type": "str"},
         "read_from": {"type": "str"},
         "descriptor": {"type": "path", "default": probe_rows.DESCRIPTOR},
@@ -138,7 +138,7 @@ def act(params: dict[str, t.Any], *, check_mode: bool, run: command.Runner) -> d
     name, timeout = params["name"], params["timeout"]
     connection = probe_rows.Observer.read(params["descriptor"]).connection(params["read_from"])
     marker = probe_rows.read_marker(run, connection, name, timeout=timeout)
-    if params["state"] == "info" or marker.present == (params["state"] == "present"):
+    if params["state"] == "reported" or marker.present == (params["state"] == "present"):
         return {"changed": False, "marker": marker.as_dict()}
     after = {"name": name, "present": params["state"] == "present"}
     if check_mode:

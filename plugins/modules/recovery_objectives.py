@@ -41,7 +41,8 @@ options:
     default: {}
   outage_expected:
     description:
-      - Whether clients must have felt an outage. If so and none is found, the verdict is unknown: nothing was proven.
+      - Whether clients must have felt an outage.
+      - If so and none is found, the verdict is V(unknown), as nothing was proven.
       - Without one, the longest gap between two acknowledged commits is reported as RTO.
     type: bool
     default: true

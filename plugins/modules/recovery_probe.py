@@ -12,7 +12,7 @@ short_description: Commit rows as a client does, and compare what was acknowledg
 version_added: 0.1.0
 author: FraiseQL contributors (@fraiseql)
 description:
-  - Runs on an observer that role M(fraiseql.resilience.observer#role) has set up.
+  - Runs on an observer that role P(fraiseql.resilience.observer#role) has set up.
   - The probe is a service with several client processes. Each commits one row an interval through the gateway, and
     what became of it is on disk before the next one. An attempt that hangs is ended by killing its client.
   - Every time that ends in C(_ns) is CLOCK_MONOTONIC of the observer in nanoseconds; durations are in seconds. The
@@ -28,12 +28,12 @@ options:
         same settings, nothing changes.
       - V(outage_awaited) returns once the probe has detected an outage (T3).
       - V(recovered_awaited) returns once every client has commits acknowledged again (T8), also if there was no outage.
-      - V(info) only tells.
+      - V(reported) only tells.
       - V(stopped) ends the run.
       - V(collected) ends the run, reads the rows back from the primary, and compares the four sets.
     type: str
-    choices: [prepared, started, outage_awaited, recovered_awaited, info, stopped, collected]
-    default: info
+    choices: [prepared, started, outage_awaited, recovered_awaited, reported, stopped, collected]
+    default: reported
   name:
     description: Which probe; several may run next to each other.
     type: str
@@ -219,9 +219,9 @@ RUN_OPTIONS = ("clients", "interval_seconds", "attempt_deadline_seconds", "detec
 
 
 def argument_spec() -> dict[str, t.Any]:
-    states = ["prepared", "started", "outage_awaited", "recovered_awaited", "info", "stopped", "collected"]
+    states = ["prepared", "started", "outage_awaited", "recovered_awaited", "reported", "stopped", "collected"]
     return {
-        "state": {"type": "str", "choices": states, "default": "info"},
+        "state": {"type": "str", "choices": states, "default": "reported"},
         "name": {"type": "str", "default": "probe"},
         "descriptor": {"type": "path", "default": probe_rows.DESCRIPTOR},
         "clients": {"type": "int", "default": 4},
@@ -313,7 +313,7 @@ def act(module: AnsibleModule) -> dict[str, t.Any]:
         answer = collected(module, control, probe_rows.Observer.read(module.params["descriptor"]))
     elif state == "stopped":
         answer = {"changed": control.stop(check_mode=module.check_mode)}
-    elif state == "info":
+    elif state == "reported":
         answer = {"changed": False}
     else:
         answer = awaited(module, control)

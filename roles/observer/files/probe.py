@@ -173,8 +173,7 @@ class Client:
     def _sleep_until(self, due_ns: int) -> bool:
         """Sleep; ``False`` as soon as the supervisor says stop (any order while no report is open) or is gone."""
         left = max(0.0, (due_ns - now_ns()) / NANO)
-        ready, _, _ = select.select([self.orders], [], [], left)
-        return not ready
+        return not select.select([self.orders], [], [], left)[0]
 
     def attempt(self, seq: int) -> dict[str, t.Any]:
         record: dict[str, t.Any] = {"client": self.number, "seq": seq, "begin_ns": now_ns()}
@@ -344,7 +343,7 @@ class Child:
 
     def pending_since(self) -> int | None:
         """When the attempt under way began; ``None`` between two attempts."""
-        seq, begin_ns, _ = self.slot.read()
+        seq, begin_ns = self.slot.read()[:2]
         return begin_ns if seq > self.reported else None
 
     def order(self, what: bytes) -> None:
@@ -383,7 +382,7 @@ class Supervisor:
                 self.stop_reason = "expired"
         self._finish()
 
-    def _asked_to_stop(self, *_: object) -> None:
+    def _asked_to_stop(self, *_signal: object) -> None:
         self.stop_reason = "asked"
 
     def _turn(self) -> None:
@@ -393,7 +392,7 @@ class Supervisor:
         stalls = [{"type": "stall", "begin_ns": self._turn_ns, "end_ns": begin_ns}] if late else []
         self._turn_ns = begin_ns
         ready = self.selector.select(min(TICK, self.watch.seconds_to_decide(begin_ns)))
-        self._take([key.data for key, _ in ready], stalls)
+        self._take([one[0].data for one in ready], stalls)
         self._kill_the_stuck()
         outage = self._look_for_an_outage(begin_ns)
         if outage is not None:
@@ -513,14 +512,14 @@ class Supervisor:
 
     def _bury(self, child: Child) -> dict[str, t.Any] | None:
         """The record of the attempt that the client left unfinished, if any."""
-        _, status = os.waitpid(child.pid, 0)
+        status = os.waitpid(child.pid, 0)[1]
         self.selector.unregister(child.reports)
         # What it reported before it died is in the pipe still.
         while chunk := os.read(child.reports, 65536):
             child.buffer += chunk
         os.close(child.reports)
         os.close(child.orders)
-        line, newline, _ = child.buffer.partition(b"\n")
+        line, newline = child.buffer.partition(b"\n")[:2]
         child.pid, child.buffer = 0, b""
         if newline:
             return t.cast("dict[str, t.Any]", json.loads(line))
@@ -543,7 +542,7 @@ class Supervisor:
             child.order(b"-")
         give_up = now_ns() + int((self.settings.attempt_deadline_seconds + 1) * NANO)
         while any(child.pid for child in self.children):
-            ready = [key.data for key, _ in self.selector.select(TICK)]
+            ready = [one[0].data for one in self.selector.select(TICK)]
             self._take(ready)
             if now_ns() > give_up:
                 for child in self.children:

@@ -65,7 +65,7 @@ def test_a_marker_is_removed_once(descriptor: str) -> None:
 
 @pytest.mark.parametrize(("seen", "present"), [(THERE, True), ("", False)])
 def test_looking_changes_nothing(descriptor: str, seen: str, present: bool) -> None:
-    answer, asked = ask(descriptor, seen, state="info")
+    answer, asked = ask(descriptor, seen, state="reported")
     assert (answer["changed"], answer["marker"]["present"], asked) == (False, present, 1)
 
 

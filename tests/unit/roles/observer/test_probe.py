@@ -330,7 +330,7 @@ def watch(**settings: t.Any) -> t.Any:
 
 def test_nothing_is_an_outage_before_the_first_acknowledgement() -> None:
     seen = watch()
-    for _ in range(20):
+    for _again in range(20):
         seen.result(0, "failed", NANO)
         seen.result(1, "failed", NANO)
     assert seen.tick(100 * NANO, []) is None
@@ -371,10 +371,10 @@ def test_an_outage_is_told_once_and_ends_when_every_client_is_back() -> None:
 def test_errors_of_one_client_alone_are_no_outage() -> None:
     seen = watch()
     seen.result(1, "acked", NANO)
-    for _ in range(50):
+    for _again in range(50):
         seen.result(0, "failed", NANO + 5)
     assert seen.tick(NANO + 10, []) is None
-    for _ in range(5):
+    for _again in range(5):
         seen.result(1, "failed", NANO + 9)
     assert seen.tick(NANO + 10, [])["rule"] == "errors"
 
