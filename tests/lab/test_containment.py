@@ -10,7 +10,7 @@ import testinfra
 from lab_hosts import Lab
 
 #: An address for documentation (RFC 5737): nobody has it.
-OUTSIDE = "192.0.2.1"
+OUTSIDE = "203.0.113.1"
 BENCHMARK_RANGE = "198.18.0.0/15"
 
 
