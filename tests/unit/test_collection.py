@@ -247,7 +247,7 @@ def test_first_lines_and_execute_bits_agree() -> None:
         elif name.startswith("roles/"):
             allowed = {"#!/usr/bin/python3", "#!/bin/sh", "#!/usr/bin/env bash"}
         else:
-            allowed = {"#!/usr/bin/env python3", "#!/usr/bin/env bash"}
+            allowed = {"#!/usr/bin/python3", "#!/usr/bin/env python3", "#!/usr/bin/env bash"}
         assert not first.startswith("#!") or first in allowed, f"{name}: {first}"
         assert first.startswith("#!") or not os.access(path, os.X_OK), f"{name} can be executed, but by what?"
 
