@@ -202,7 +202,10 @@ def test_dependencies_are_what_is_called() -> None:
         for item in tasks_of(load(path)):
             called |= {match[1] for key in item if (match := re.fullmatch(r"(\w+\.\w+)\.\w+", key))}
     called -= {"ansible.builtin", COLLECTION}
-    assert set(load(TOP / "galaxy.yml")["dependencies"]) == called
+    dependencies = load(TOP / "galaxy.yml")["dependencies"]
+    assert set(dependencies) == called
+    asked = {entry["name"]: entry["version"] for entry in load(TOP / "requirements.yml")["collections"]}
+    assert asked == dependencies
     explained = (TOP / "docs" / "dependencies.md").read_text(encoding="utf-8")
     assert [name for name in sorted(called) if f"`{name}`" not in explained] == []
 
