@@ -80,8 +80,8 @@ def test_roles_can_do_only_their_work(lab: Lab) -> None:
 
 def test_keys_and_passwords_are_readable_by_their_users_only(lab: Lab) -> None:
     for name in lab.group("all"):
-        found = lab.on(name).run("find /etc/fraiseql-resilience -type f -perm /0007 ! -name '*.crt' ! -name '*.json'")
-        assert found.stdout == "", f"{name}: {found.stdout}"
+        found = lab.said(name, "find /etc/fraiseql-resilience -type f -perm /0007 ! -name '*.crt' ! -name '*.json'")
+        assert found == "", f"{name}: {found}"
 
 
 def test_units_are_running_and_none_failed(lab: Lab) -> None:

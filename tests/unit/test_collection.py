@@ -21,11 +21,13 @@ TOP = Path(__file__).resolve().parents[2]
 COLLECTION = "fraiseql.resilience"
 ROLES = sorted(path for path in (TOP / "roles").glob("*") if path.is_dir())
 MODULES = sorted(path for path in (TOP / "plugins" / "modules").glob("*.py") if path.stem != "__init__")
-PLAYBOOKS = sorted((TOP / "playbooks").glob("*.yml"))
+PLAYBOOKS = sorted([*(TOP / "playbooks").glob("*.yml"), *(TOP / "playbooks" / "drills").glob("*.yml")])
 #: All that a user's machine runs; the rest of the repository may be missing there.
 RUNS = ("meta", "plugins", "roles", "playbooks")
 #: Playbooks that can take a service away or data with it.
-DESTRUCTIVE = {"switchover", "failover", "rejoin", "restore", "restore_commit", "drill"}
+DESTRUCTIVE = {"switchover", "failover", "rejoin", "restore", "restore_commit"} | {
+    f"drills/{scenario}" for scenario in ("planned_switchover", "primary_host_lost", "data_loss")
+}
 #: Where a list of tasks hides inside a play or a block.
 TASK_LISTS = ("pre_tasks", "tasks", "post_tasks", "handlers", "block", "rescue", "always")
 
@@ -262,7 +264,8 @@ def test_playbooks_load_with_only_what_a_user_installs(tmp_path: Path) -> None:
         shutil.copytree(TOP / folder, alone / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(TOP / "galaxy.yml", alone)
     command = [str(Path(sys.executable).parent / "ansible-playbook"), "--syntax-check", "-i", "localhost,"]
-    command += [f"{COLLECTION}.{playbook.stem}" for playbook in PLAYBOOKS]
+    names = [playbook.relative_to(TOP / "playbooks").with_suffix("") for playbook in PLAYBOOKS]
+    command += [".".join([COLLECTION, *name.parts]) for name in names]
     environment = {
         "PATH": "/usr/bin:/bin",
         "ANSIBLE_COLLECTIONS_PATH": str(tmp_path),
