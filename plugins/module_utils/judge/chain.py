@@ -75,16 +75,20 @@ class Mark:
 
 
 def gaps(ledger: Ledger) -> list[Gap]:
-    """The longest gaps between two acknowledgements of any client, in the order of time."""
+    """The gaps between two acknowledgements of any client that were detected as outages, and the longest others, in the
+    order of time."""
     acks = sorted((attempt for attempt in ledger.attempts if attempt.acked), key=lambda one: one.end_ns)
     if not acks:
         return []
     spans: list[tuple[int, int | None]] = [(a.end_ns, b.end_ns) for a, b in itertools.pairwise(acks)]
     end_ns = _end(ledger)
     spans.append((acks[-1].end_ns, None))
-    longest = sorted(spans, key=lambda span: (span[1] or end_ns) - span[0], reverse=True)[:GAPS]
+    by_length = sorted(spans, key=lambda span: (span[1] or end_ns) - span[0], reverse=True)
+    moments = [outage["t3_ns"] for outage in ledger.outages]
+    kept = {span for span in spans if any(span[0] < moment <= (span[1] or end_ns) for moment in moments)}
+    kept.update(by_length[: max(0, GAPS - len(kept))])
     failures = [attempt for attempt in ledger.attempts if not attempt.acked]
-    return [_gap(ledger, span, end_ns, acks, failures) for span in sorted(longest)]
+    return [_gap(ledger, span, end_ns, acks, failures) for span in sorted(kept, key=lambda span: span[0])]
 
 
 def _end(ledger: Ledger) -> int:
@@ -212,16 +216,29 @@ class Chain:
     rto_seconds: float | None
     decided_to_first_ack_seconds: float | None
     outage: Gap | None
+    later: tuple[Gap, ...] = ()
 
 
 def find_outage(found: t.Sequence[Gap], fault_ns: int | None, at_least_seconds: float) -> Gap | None:
-    """The longest gap that ended after the fault, if it is long enough to be more than the probe's own beat."""
+    """The first gap after the fault that the observer detected as an outage; if it detected none, the longest gap after
+    the fault, if it is long enough to be more than the probe's own beat.
+    """
     candidates = [
         gap
         for gap in found
         if gap.seconds >= at_least_seconds and (fault_ns is None or gap.t7_ns is None or gap.t7_ns > fault_ns)
     ]
+    detected = [gap for gap in candidates if gap.t3_ns is not None]
+    if detected:
+        return min(detected, key=lambda gap: gap.t1_ns)
     return max(candidates, key=lambda gap: gap.seconds, default=None)
+
+
+def later_outages(found: t.Sequence[Gap], outage: Gap | None) -> list[Gap]:
+    """Outages that were detected after the one that was recovered from."""
+    if outage is None or outage.t7_ns is None:
+        return []
+    return [gap for gap in found if gap.t3_ns is not None and gap.t1_ns >= outage.t7_ns]
 
 
 def build(found: t.Sequence[Gap], marks: t.Mapping[str, Mark], *, at_least_seconds: float) -> Chain:
@@ -255,12 +272,18 @@ def build(found: t.Sequence[Gap], marks: t.Mapping[str, Mark], *, at_least_secon
         rto_seconds=None if t1_ns is None or t7_ns is None else (t7_ns - t1_ns) / NANO,
         decided_to_first_ack_seconds=None if decided_ns is None or t7_ns is None else (t7_ns - decided_ns) / NANO,
         outage=outage,
+        later=tuple(later_outages(found, outage)),
     )
 
 
 def checks(chain: Chain, *, outage_expected: bool, required: t.Sequence[str] = ()) -> list[Check]:
     """Is the chain whole, and do its moments agree with each other?"""
     found = [_outage_check(chain, outage_expected), _order_check(chain)]
+    if chain.later:
+        again = max(chain.later, key=lambda gap: gap.seconds)
+        since = (again.t1_ns - t.cast(int, t.cast(Gap, chain.outage).t7_ns)) / NANO
+        reason = f"the service was gone again for {again.seconds:.3f} s, {since:.1f} s after it had come back"
+        found.append(Check("recovery_held", Verdict.FAILED, reason))
     fenced, asked = chain.seconds["t4"], chain.seconds["t5"]
     if fenced is not None and asked is not None:
         slack = chain.errors.get("t4", 0.0) + chain.errors.get("t5", 0.0)

@@ -153,6 +153,34 @@ def test_a_client_that_never_came_back_is_failed() -> None:
     assert verdicts(built({}, half))["service_recovered"] is Verdict.FAILED
 
 
+def twice_book() -> ledger.Ledger:
+    """Gone from 1 s to 3 s, and again from 3.2 s to 8 s."""
+    moments = [0.5, 1.0, 3.0, 3.1, 3.2, 8.0, 8.1]
+    attempts = [line(0, seq, end, begin=end - 0.05) for seq, end in enumerate(moments, start=1)]
+    outages = [
+        {"type": "outage", "t1_ns": 0, "t2_ns": None, "t3_ns": round(moment * SECOND), "rule": "silence"}
+        for moment in (2.0, 4.2)
+    ]
+    return book(attempts, *outages, clients=1)
+
+
+def test_the_recovery_is_the_first_detected_outages_and_a_later_one_shows_that_it_did_not_hold() -> None:
+    found = built({"fault": mark(1.0)}, twice_book())
+    assert found.rto_seconds == pytest.approx(2.0)
+    assert [gap.seconds for gap in found.later] == [pytest.approx(4.8)]
+    assert verdicts(found)["recovery_held"] is Verdict.FAILED
+    assert "recovery_held" not in verdicts(built())
+
+
+def test_a_detected_outage_is_kept_however_many_gaps_are_longer() -> None:
+    attempts = [line(0, seq, seq * 2.0) for seq in range(1, 60)]
+    attempts.append(line(0, 60, 59 * 2.0 + 1.1))
+    outage = {"type": "outage", "t1_ns": 0, "t2_ns": None, "t3_ns": round(119.05 * SECOND), "rule": "silence"}
+    found = chain.gaps(book(attempts, outage, clients=1))
+    assert len(found) == chain.GAPS
+    assert [gap.seconds for gap in found if gap.t3_ns is not None] == [pytest.approx(1.1)]
+
+
 def test_promotion_before_the_fence_is_failed_unless_the_error_bound_covers_it() -> None:
     assert verdicts(built({**MARKS, "fenced": mark(12.3)}))["fenced_before_promotion"] is Verdict.FAILED
     assert verdicts(built({**MARKS, "fenced": mark(12.3, 0.3)}))["fenced_before_promotion"] is Verdict.PASSED
