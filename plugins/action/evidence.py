@@ -58,6 +58,8 @@ ARGUMENTS: t.Final[dict[str, t.Any]] = {
     "report": {"type": "dict", "default": {}},
     "path": {"type": "path"},
     "paths": {"type": "list", "elements": "path"},
+    "series": {"type": "str"},
+    "scenarios": {"type": "list", "elements": "str", "default": []},
     "allowed_signers": {"type": "path"},
 }
 REQUIRED_IF: t.Final = [
@@ -103,14 +105,18 @@ class ActionModule(ActionBase):
         joined = bundle is not None
         if bundle is None:
             self._signer(given, variables, needed=operation == "drill")
-            about = {"operator": circumstances.operator(variables), "versions": circumstances.versions(ansible_version)}
+            about: Result = {
+                "operator": circumstances.operator(variables),
+                "versions": circumstances.versions(ansible_version),
+            }
+            about["series"] = given["series"] or self._variable("resilience_evidence_series", variables) or None
             bundle = Bundle.create(Path(given["directory"]).absolute(), operation, cluster, scenario, **about)
             current.remember(bundle)
         else:
             _refuse_other_cluster(bundle, cluster)
             bundle.timeline.append("joined", operation=operation, scenario=scenario)
-        facts = {"resilience_evidence_path": str(bundle.path), "resilience_operation": operation}
         opening = bundle.opening()
+        facts = {"resilience_evidence_path": str(bundle.path), "resilience_operation": opening["operation"]}
         return {
             "changed": True,
             "path": str(bundle.path),
@@ -171,9 +177,8 @@ class ActionModule(ActionBase):
         if self._task.check_mode:
             return {"changed": False, "path": None, "sealed": False}
         bundle = current.needed()
-        inside = bundle.inside()
-        if len(inside) > 1:
-            bundle.timeline.append("left", operation=inside[-1], report=reported)
+        if given["operation"] in bundle.inside()[1:]:
+            bundle.timeline.append("left", operation=given["operation"], report=reported)
             verdict = worst(reports.as_checks(reported["checks"])).value
             return {"changed": True, "path": str(bundle.path), "sealed": False, "verdict": verdict, **_marks(bundle)}
         whole: Result = {}
@@ -232,7 +237,10 @@ class ActionModule(ActionBase):
         return answer
 
     def _summarised(self, given: Result, variables: dict[str, t.Any]) -> Result:
-        rows = [summary.row(Path(path).absolute()) for path in given["paths"] or []]
+        folders = [Path(path).absolute() for path in given["paths"] or []]
+        if given["series"]:
+            folders += summary.folders(Path(given["directory"]).absolute(), given["series"])
+        rows = summary.rows(folders, given["scenarios"])
         if self._task.check_mode:
             return {"changed": False, "path": None, "rows": [row.as_dict() for row in rows]}
         signer = self._signer(given, variables, needed=False)

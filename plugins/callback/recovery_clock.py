@@ -63,10 +63,14 @@ class CallbackModule(CallbackBase):
     CALLBACK_TYPE = "aggregate"
     CALLBACK_NAME = NAME
     CALLBACK_NEEDS_ENABLED = True
+    _displays = False
 
     def __init__(self) -> None:
         super().__init__()
         self._alone = str(constants.DEFAULT_STDOUT_CALLBACK) == NAME
+        # ansible-core before 2.19 loads the display a second time if it is enabled, too.
+        self.disabled = self._alone and CallbackModule._displays
+        CallbackModule._displays = True
         self._task_began = time.monotonic()
         self._task_shown = True
         self._play_shown = ""

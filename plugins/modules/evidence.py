@@ -42,7 +42,10 @@ options:
     required: true
     choices: [opened, added, sealed, verified, summarised]
   operation:
-    description: What is done, as C(drill), C(failover), C(switchover), C(restore), C(rejoin). Needed to open.
+    description:
+      - What is done, as C(drill), C(failover), C(switchover), C(restore), C(rejoin). Needed to open.
+      - With O(state=sealed), the name of an operation inside another one hands its report to that one. Any other name,
+        or none, seals the evidence.
     type: str
   scenario:
     description: The fault that a drill injects.
@@ -141,6 +144,16 @@ options:
     description: The evidence folders to summarise, in the order of the table.
     type: list
     elements: path
+  series:
+    description:
+      - A word that drills which belong together are opened with. By default the variable C(resilience_evidence_series).
+      - With O(state=summarised), the evidence in O(directory) that was opened with it is summarised, sealed or not.
+    type: str
+  scenarios:
+    description: The scenarios that have to be among those summarised. One that left no evidence has failed.
+    type: list
+    elements: str
+    default: []
   allowed_signers:
     description:
       - A file as C(ssh-keygen -Y verify) reads it, that came another way than the evidence.
@@ -199,7 +212,8 @@ EXAMPLES = r"""
   fraiseql.resilience.evidence:
     state: summarised
     cluster: orders
-    paths: "{{ folders }}"
+    series: 20261123T090000Z
+    scenarios: [planned_switchover, primary_host_lost, data_loss]
 """
 
 RETURN = r"""

@@ -81,7 +81,9 @@ class Bundle:
             if event["kind"] in ("opened", "joined"):
                 open_operations.append(event["operation"])
             elif event["kind"] == "left":
-                open_operations.pop()
+                # Operations inside that one, which never said that they had ended, have ended with it.
+                while open_operations.pop() != event["operation"]:
+                    pass
         return open_operations
 
     def reported_inside(self) -> list[dict[str, t.Any]]:

@@ -89,9 +89,12 @@ def sign(folder: Path, by: Signer, run: Runner) -> None:
 def verify(folder: Path, allowed_signers: Path, run: Runner) -> str | None:
     """Why the signature is not good; ``None`` when it is."""
     manifest = (folder / MANIFEST).read_text(encoding="utf-8", errors="surrogateescape")
-    argv = ["ssh-keygen", "-Y", "verify", "-f", str(allowed_signers), "-I", IDENTITY, "-n", NAMESPACE]
+    files = ["-s", str(folder / SIGNATURE), "-f", str(allowed_signers)]
     try:
-        run([*argv, "-s", str(folder / SIGNATURE)], timeout=TIMEOUT, stdin=manifest, env=QUIET)
+        # Whoever keeps a list of trusted keys names their owners in it as he likes.
+        named = run(["ssh-keygen", "-Y", "find-principals", *files], timeout=TIMEOUT, env=QUIET).stdout.splitlines()
+        argv = ["ssh-keygen", "-Y", "verify", *files, "-I", named[0].strip(), "-n", NAMESPACE]
+        run(argv, timeout=TIMEOUT, stdin=manifest, env=QUIET)
     except CommandError as error:
         return error.stderr_tail.strip() or error.message
     return None

@@ -48,6 +48,24 @@ class Row:
         return {**shown, "verdict": self.verdict.value}
 
 
+def folders(directory: Path, series: str) -> list[Path]:
+    """The evidence of a series of drills, in the order of time."""
+    found = []
+    for timeline in directory.glob(f"*/{bundles.TIMELINE}"):
+        events = Bundle(timeline.parent).events()
+        if events and events[0].get("series") == series:
+            found.append((events[0]["utc"], timeline.parent))
+    return [path for _, path in sorted(found)]
+
+
+def rows(found: t.Sequence[Path], scenarios: t.Sequence[str]) -> list[Row]:
+    """A row for each folder, and for each scenario that was to be run and left none."""
+    there = [row(path) for path in found]
+    run = {one.scenario for one in there}
+    reason = "it left no evidence: it was not run, or stopped before it had begun"
+    return there + [Row(name, Verdict.FAILED, reason, "") for name in scenarios if name not in run]
+
+
 def row(folder: Path) -> Row:
     """What one folder says. One that was not sealed, or was changed since, has failed."""
     bundle = Bundle(folder)
@@ -122,7 +140,7 @@ def write(directory: Path, cluster: str, rows: t.Sequence[Row], by: signature.Si
     bundle = Bundle.create(directory, "drills", cluster, None)
     for one in rows:
         manifest = directory / one.folder / signature.MANIFEST
-        if manifest.is_file():
+        if one.folder and manifest.is_file():
             bundle.timeline.append("summarised", folder=one.folder, manifest=signature.digest(manifest))
     found = {
         "schema": "fraiseql.resilience/summary/1",
