@@ -217,7 +217,10 @@ class Cluster:
 
     def listeners(self) -> int:
         """How many programs on the called member wait for the notification."""
-        row = self._ask_old("SELECT count(*) AS n FROM pg_stat_activity WHERE application_name = %s", [LISTENER])
+        row = self._ask_old(
+            "SELECT count(*) AS n FROM pg_stat_activity WHERE application_name = %s AND query ILIKE %s",
+            [LISTENER, f"LISTEN {CHANNEL}%"],
+        )
         return int(row["n"])
 
     def notify(self, token: str) -> None:
