@@ -1,0 +1,220 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Take a backup, and say which one it became."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pgbackrest_backup
+short_description: Take a backup into one repository, and judge it
+version_added: 0.1.0
+author: FraiseQL contributors (@fraiseql)
+description:
+  - Runs on the repository host. Waits for a backup that is running already, for O(wait) seconds at most.
+  - A backup in which pages with a broken checksum were found fails the task, although pgBackRest ends with 0.
+extends_documentation_fragment:
+  - fraiseql.resilience.attributes
+options:
+  stanza:
+    description: The stanza's name.
+    type: str
+    required: true
+  repo:
+    description: Number of the repository.
+    type: int
+    default: 1
+  type:
+    description: What is wanted. Without a full backup before it, pgBackRest makes any of them a full one.
+    type: str
+    choices: [full, diff, incr]
+    default: incr
+  only_if_none:
+    description: Take it only if the repository holds no full backup of this cluster without errors.
+    type: bool
+    default: false
+  wait:
+    description: Seconds to wait for another backup of this stanza to end.
+    type: float
+    default: 600.0
+  user:
+    description: Operating system user that runs pgBackRest on this host.
+    type: str
+    default: postgres
+  timeout:
+    description: Seconds that the backup may take.
+    type: float
+    default: 86400.0
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return changed status prediction without modifying the target.
+    support: full
+  idempotent:
+    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+    support: partial
+    details: Only with O(only_if_none=true); else each run takes a backup.
+"""
+
+EXAMPLES = r"""
+- name: Both repositories hold a full backup
+  fraiseql.resilience.pgbackrest_backup:
+    stanza: orders
+    repo: "{{ item }}"
+    type: full
+    only_if_none: true
+  loop: [1, 2]
+
+- name: A first backup of the new timeline is taken
+  fraiseql.resilience.pgbackrest_backup:
+    stanza: orders
+    type: incr
+  register: taken
+"""
+
+RETURN = r"""
+backup:
+  description: The backup that was taken, or with O(only_if_none=true) the one that was there.
+  returned: success, outside check mode
+  type: dict
+  sample:
+    label: 20261123-094201F
+    type: full
+    repo: 1
+    timeline: 1
+    start_lsn: 0/9000028
+    stop_lsn: 0/9000158
+    started: 1795426921
+    stopped: 1795426924
+    size: 31058861
+    repository_size: 3718080
+    error: false
+seconds:
+  description: How long it took.
+  returned: when a backup was taken
+  type: float
+waited_seconds:
+  description: How long another backup was waited for.
+  returned: success
+  type: float
+warnings_told:
+  description: What pgBackRest warned of.
+  returned: when a backup was taken
+  type: list
+  elements: str
+"""
+
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils import command
+from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import Deadline
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import pgbackrest
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import (
+    CommandFailed,
+    RefusedError,
+    ResilienceError,
+    UnknownError,
+)
+
+#: pgBackRest's exit code when another process holds the stanza's lock.
+LOCKED = 50
+
+
+def argument_spec() -> dict[str, t.Any]:
+    return {
+        "stanza": {"type": "str", "required": True},
+        "repo": {"type": "int", "default": 1},
+        "type": {"type": "str", "choices": ["full", "diff", "incr"], "default": "incr"},
+        "only_if_none": {"type": "bool", "default": False},
+        "wait": {"type": "float", "default": 600.0},
+        "user": {"type": "str", "default": "postgres"},
+        "timeout": {"type": "float", "default": 86400.0},
+    }
+
+
+def act(
+    params: dict[str, t.Any],
+    *,
+    check_mode: bool,
+    run: command.Runner,
+    sleep: t.Callable[[float], None] = time.sleep,
+) -> dict[str, t.Any]:
+    client = pgbackrest.Client(run, params["stanza"], user=params["user"])
+    repo = params["repo"]
+    deadline = Deadline(params["wait"])
+    before = seen(client, repo)
+    whole = [backup for backup in before.backups_of(repo) if backup.type == "full" and not backup.error]
+    if params["only_if_none"] and whole:
+        return {"changed": False, "backup": whole[-1].as_dict(), "waited_seconds": 0.0}
+    if check_mode:
+        return {"changed": True, "waited_seconds": 0.0}
+    begin = time.monotonic()
+    while True:
+        wait_until_free(client, repo, deadline, sleep)
+        labels = {backup.label for backup in seen(client, repo).backups_of(repo)}
+        waited = time.monotonic() - begin
+        try:
+            done = client.call(f"--repo={repo}", f"--type={params['type']}", "backup", timeout=params["timeout"])
+            break
+        except CommandFailed as error:
+            if error.rc != LOCKED or deadline.expired():
+                raise
+            sleep(1.0)
+    after = client.info()
+    new = [backup for backup in after.backups_of(repo) if backup.label not in labels]
+    if not new:
+        raise UnknownError(f"pgbackrest ended well, but repository {repo} shows no new backup", changed=True)
+    if new[-1].error:
+        raise RefusedError(
+            f"backup {new[-1].label} holds pages with a broken checksum, so the cluster itself is damaged",
+            next_step="look into the backup's log and run pg_amcheck on the primary; keep all older backups",
+            changed=True,
+        )
+    return {
+        "changed": True,
+        "backup": new[-1].as_dict(),
+        "seconds": round(done.seconds, 3),
+        "waited_seconds": round(waited, 3),
+        "warnings_told": [line.split("WARN:", 1)[1].strip() for line in done.stderr.splitlines() if "WARN:" in line],
+    }
+
+
+def seen(client: pgbackrest.Client, repo: int) -> pgbackrest.Stanza:
+    stanza = client.info()
+    pgbackrest.demand_readable(stanza, [repo])
+    return stanza
+
+
+def wait_until_free(
+    client: pgbackrest.Client, repo: int, deadline: Deadline, sleep: t.Callable[[float], None]
+) -> None:
+    """Wait until no backup of the stanza runs.
+
+    :raises RefusedError: when one still runs at the deadline.
+    """
+    while True:
+        stanza = seen(client, repo)
+        if not stanza.backup_running:
+            return
+        if deadline.expired():
+            progress = "" if stanza.percent_complete is None else f", {stanza.percent_complete:.0f} % done"
+            raise RefusedError(
+                f"another backup of stanza {stanza.name} is running{progress}",
+                next_step="wait for its end, or give this task a longer wait",
+            )
+        sleep(min(2.0, max(0.1, deadline.left())))
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    try:
+        module.exit_json(**act(module.params, check_mode=module.check_mode, run=command.run))
+    except ResilienceError as error:
+        module.fail_json(**error.as_result())
+
+
+if __name__ == "__main__":
+    main()
