@@ -235,10 +235,10 @@ def find_outage(found: t.Sequence[Gap], fault_ns: int | None, at_least_seconds: 
 
 
 def later_outages(found: t.Sequence[Gap], outage: Gap | None) -> list[Gap]:
-    """Outages that were detected after the one that was recovered from."""
+    """Outages that were detected after the one that was recovered from, and in which attempts of clients failed."""
     if outage is None or outage.t7_ns is None:
         return []
-    return [gap for gap in found if gap.t3_ns is not None and gap.t1_ns >= outage.t7_ns]
+    return [gap for gap in found if gap.t3_ns and gap.t1_ns >= outage.t7_ns and gap.failed + gap.unknown > 0]
 
 
 def build(found: t.Sequence[Gap], marks: t.Mapping[str, Mark], *, at_least_seconds: float) -> Chain:

@@ -153,10 +153,11 @@ def test_a_client_that_never_came_back_is_failed() -> None:
     assert verdicts(built({}, half))["service_recovered"] is Verdict.FAILED
 
 
-def twice_book() -> ledger.Ledger:
-    """Gone from 1 s to 3 s, and again from 3.2 s to 8 s."""
-    moments = [0.5, 1.0, 3.0, 3.1, 3.2, 8.0, 8.1]
-    attempts = [line(0, seq, end, begin=end - 0.05) for seq, end in enumerate(moments, start=1)]
+def twice_book(again: str = "unknown") -> ledger.Ledger:
+    """Gone from 1 s to 3 s, and again from 3.2 s to 8 s, or to 5 s if that attempt was acknowledged."""
+    moments = [(0.5, "acked"), (1.0, "acked"), (3.0, "acked"), (3.1, "acked"), (3.2, "acked"), (5.0, again)]
+    moments += [(8.0, "acked"), (8.1, "acked")]
+    attempts = [line(0, seq, end, how, begin=end - 0.05) for seq, (end, how) in enumerate(moments, start=1)]
     outages = [
         {"type": "outage", "t1_ns": 0, "t2_ns": None, "t3_ns": round(moment * SECOND), "rule": "silence"}
         for moment in (2.0, 4.2)
@@ -170,6 +171,12 @@ def test_the_recovery_is_the_first_detected_outages_and_a_later_one_shows_that_i
     assert [gap.seconds for gap in found.later] == [pytest.approx(4.8)]
     assert verdicts(found)["recovery_held"] is Verdict.FAILED
     assert "recovery_held" not in verdicts(built())
+
+
+def test_a_later_stall_in_which_no_attempt_failed_is_no_second_outage() -> None:
+    found = built({"fault": mark(1.0)}, twice_book("acked"))
+    assert found.rto_seconds == pytest.approx(2.0)
+    assert found.later == ()
 
 
 def test_a_detected_outage_is_kept_however_many_gaps_are_longer() -> None:
