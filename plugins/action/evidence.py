@@ -104,12 +104,14 @@ class ActionModule(ActionBase):
         bundle = current.opened()
         joined = bundle is not None
         if bundle is None:
-            self._signer(given, variables, needed=operation == "drill")
+            self._signer(given, variables, cluster, needed=operation == "drill")
             about: Result = {
                 "operator": circumstances.operator(variables),
                 "versions": circumstances.versions(ansible_version),
             }
-            about["series"] = given["series"] or self._variable("resilience_evidence_series", variables) or None
+            about["series"] = (
+                given["series"] or self._variable("resilience_evidence_series", variables, cluster) or None
+            )
             bundle = Bundle.create(Path(given["directory"]).absolute(), operation, cluster, scenario, **about)
             current.remember(bundle)
         else:
@@ -128,9 +130,11 @@ class ActionModule(ActionBase):
             "ansible_facts": facts,
         }
 
-    def _signer(self, given: Result, variables: dict[str, t.Any], *, needed: bool) -> signature.Signer | None:
+    def _signer(
+        self, given: Result, variables: dict[str, t.Any], cluster: str, *, needed: bool
+    ) -> signature.Signer | None:
         """The key that signs; a key that is named has to work, and a drill has to have one."""
-        key = given["key"] or self._variable("resilience_evidence_key", variables)
+        key = given["key"] or self._variable("resilience_evidence_key", variables, cluster)
         if key:
             return signature.signer(Path(str(key)).expanduser().absolute(), run)
         if needed:
@@ -142,8 +146,13 @@ class ActionModule(ActionBase):
             )
         return None
 
-    def _variable(self, name: str, variables: dict[str, t.Any]) -> t.Any:
-        return self._templar.template(variables[name]) if variables.get(name) is not None else None
+    def _variable(self, name: str, variables: dict[str, t.Any], cluster: str | None) -> t.Any:
+        """A variable of the task's host; else of the cluster's hosts, since localhost is none of them."""
+        if variables.get(name) is not None:
+            return self._templar.template(variables[name])
+        hosts = variables.get("groups", {}).get(cluster, ())
+        values = (variables["hostvars"][host].get(name) for host in hosts)
+        return next((value for value in values if value is not None), None)
 
     # added -----------------------------------------------------------------------------------------------------------
 
@@ -188,7 +197,7 @@ class ActionModule(ActionBase):
 
     def _seal(self, bundle: Bundle, whole: Result, given: Result, variables: dict[str, t.Any]) -> Result:
         opening = bundle.opening()
-        signer = self._signer(given, variables, needed=False)
+        signer = self._signer(given, variables, opening["cluster"], needed=False)
         about = reports.Circumstances(
             operation=opening["operation"],
             scenario=opening["scenario"],
@@ -197,7 +206,7 @@ class ActionModule(ActionBase):
             operator=opening["operator"],
             inventory=circumstances.inventory(opening["cluster"], variables),
             versions=opening["versions"],
-            objectives=dict(self._variable("resilience_objectives", variables) or {}),
+            objectives=dict(self._variable("resilience_objectives", variables, opening["cluster"]) or {}),
             key_fingerprint=signer.fingerprint if signer else None,
         )
         reports.assemble(about, whole, bundle.timeline.read(), utc_now())  # what cannot be sealed stays open
@@ -225,7 +234,9 @@ class ActionModule(ActionBase):
     def _verified(self, given: Result, variables: dict[str, t.Any]) -> Result:
         if not given["path"]:
             raise InputError("which evidence is to be verified?", next_step="give path=<evidence folder>")
-        trusted = given["allowed_signers"] or self._variable("resilience_evidence_allowed_signers", variables)
+        trusted = given["allowed_signers"] or self._variable(
+            "resilience_evidence_allowed_signers", variables, given["cluster"]
+        )
         folder = Path(given["path"]).absolute()
         checks = verification.verify(folder, Path(str(trusted)).expanduser().absolute() if trusted else None, run)
         verdict = worst(checks).value
@@ -243,7 +254,7 @@ class ActionModule(ActionBase):
         rows = summary.rows(folders, given["scenarios"])
         if self._task.check_mode:
             return {"changed": False, "path": None, "rows": [row.as_dict() for row in rows]}
-        signer = self._signer(given, variables, needed=False)
+        signer = self._signer(given, variables, given["cluster"], needed=False)
         verdict = summary.verdict(rows)
         table = summary.table(rows)
         path = summary.write(Path(given["directory"]).absolute(), given["cluster"], rows, signer, run)

@@ -58,8 +58,10 @@ class Control:
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.key)], check=True)
         (folder / "inventory.yml").write_text(yaml.safe_dump(INVENTORY))
 
-    def command(self, tasks: list[dict[str, t.Any]], *options: str, key: bool = True) -> list[str]:
-        play = {"hosts": "observer", "gather_facts": False, "tasks": tasks}
+    def command(
+        self, tasks: list[dict[str, t.Any]], *options: str, key: bool = True, hosts: str = "observer"
+    ) -> list[str]:
+        play = {"hosts": hosts, "gather_facts": False, "tasks": tasks}
         if key:
             play["vars"] = {"resilience_evidence_key": str(self.key)}
         (self.folder / "play.yml").write_text(yaml.safe_dump([play]))
@@ -77,9 +79,16 @@ class Control:
             "LC_ALL": "C.UTF-8",
         }
 
-    def play(self, tasks: list[dict[str, t.Any]], *options: str, key: bool = True, **environment: str) -> Answer:
+    def play(
+        self,
+        tasks: list[dict[str, t.Any]],
+        *options: str,
+        key: bool = True,
+        hosts: str = "observer",
+        **environment: str,
+    ) -> Answer:
         done = subprocess.run(
-            self.command(tasks, *options, key=key),
+            self.command(tasks, *options, key=key, hosts=hosts),
             cwd=self.folder,
             env={**self.environment, **environment},
             check=False,

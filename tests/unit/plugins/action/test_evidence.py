@@ -73,6 +73,14 @@ def test_a_drill_without_a_key_does_not_begin(control: t.Any) -> None:
     assert answer.folders == []
 
 
+def test_a_key_that_the_clusters_hosts_name_signs_what_localhost_opens(control: t.Any) -> None:
+    (control.folder / "group_vars").mkdir()
+    (control.folder / "group_vars" / "lab.yml").write_text(f"resilience_evidence_key: {control.key}\n")
+    answer = control.play([OPENED, SEALED], key=False, hosts="localhost")
+    assert answer.rc == 0, answer.stdout
+    assert answer.report["evidence"]["signed"] is True
+
+
 def test_an_emergency_needs_no_key(control: t.Any) -> None:
     answer = control.play([evidence("opened", operation="failover", cluster="lab"), SEALED], key=False)
     assert answer.rc == 0, answer.stdout

@@ -7,6 +7,7 @@ import dataclasses
 import re
 import typing as t
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -133,3 +134,9 @@ def test_sizes(count: int, said: str) -> None:
 @pytest.mark.parametrize(("value", "said"), [(10, "10 s"), (300, "5 min"), (3600, "1 h"), (0.5, "0.5 s"), (90, "90 s")])
 def test_durations(value: float, said: str) -> None:
     assert html.duration(value) == said
+
+
+def test_the_documentation_says_the_same_commands() -> None:
+    documented = (Path(__file__).resolve().parents[5] / "docs" / "evidence.md").read_text(encoding="utf-8")
+    for command in html.verify_commands():
+        assert command in documented.replace(" \\\n ", "")

@@ -75,7 +75,15 @@ def test_without_a_key_from_elsewhere_the_signer_is_unknown(folder: Path) -> Non
 
 @pytest.mark.parametrize(
     "name",
-    ["report.json", "report.html", "timeline.jsonl", "ledger.jsonl", "junit.xml", "report.schema.json", "allowed_signers"],
+    [
+        "report.json",
+        "report.html",
+        "timeline.jsonl",
+        "ledger.jsonl",
+        "junit.xml",
+        "report.schema.json",
+        "allowed_signers",
+    ],
 )
 def test_a_single_changed_byte_is_named_by_its_file(folder: Path, trusted: Path, name: str) -> None:
     data = bytearray((folder / name).read_bytes())
