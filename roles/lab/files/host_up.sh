@@ -7,6 +7,9 @@ set -euo pipefail
 host=$1 address=$2
 container=$LAB-$host
 label=fraiseql.resilience.lab
+# The same for the same host: with another one, its neighbours would talk to the lost one for ten seconds more.
+IFS=. read -r -a octets <<<"$address"
+mac=02:00:$(printf '%02x:%02x:%02x:%02x' "${octets[@]}")
 deadline=$((SECONDS + LAB_TIMEOUT))
 
 fail() {
@@ -19,7 +22,7 @@ run() {
   for pair in $LAB_HOSTS; do known+=(--add-host "$pair"); done
   # A container that did not start is no host: the next run finds nothing and begins anew.
   podman run --detach --quiet --name "$container" --hostname "$host" --label "$label=$LAB" --systemd=always \
-    --network "$LAB" --ip "$address" "${known[@]}" --shm-size 256m --security-opt label=disable \
+    --network "$LAB:ip=$address,mac=$mac" "${known[@]}" --shm-size 256m --security-opt label=disable \
     --volume "$LAB_DIRECTORY/hosts/$host:/etc/lab-host:ro" "$LAB_IMAGE" >/dev/null || {
     podman rm --force --volumes --ignore "$container" >/dev/null
     fail "podman could not run it"
