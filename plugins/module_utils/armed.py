@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Programs that a host keeps armed: they act by themselves when their moment comes, and disarm themselves when it does not.
+
+An armed program is a transient unit of systemd, so it outlives the task, the connection and the control node, and it ends
+at its deadline whatever happens.
+"""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import poll
+from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, RefusedError, UnknownError
+
+MEMBER = "/etc/fraiseql-resilience/member.json"
+#: Seconds after its own deadline at which systemd ends a program that should have ended by itself.
+GRACE_SECONDS = 150
+#: Seconds that a program has to say that it is armed, or why it is not.
+ARM_SECONDS = 20
+#: Seconds between two looks at a state file.
+POLL_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Armed:
+    """Which program, under which unit, and where it says what became of it."""
+
+    unit: str
+    program: str
+    state_file: str
+
+
+PROMOTION = Armed(
+    "resilience-promotion.service",
+    "/usr/local/lib/fraiseql-resilience/promote_when_shut_down.py",
+    "/var/lib/fraiseql-resilience/promotion.json",
+)
+DEMOTION = Armed(
+    "resilience-demotion.service",
+    "/usr/local/lib/fraiseql-resilience/stop_when_drained.py",
+    "/var/lib/fraiseql-resilience/demotion.json",
+)
+
+
+def member(path: str = MEMBER) -> dict[str, t.Any]:
+    """What role postgresql wrote of this member."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            facts: dict[str, t.Any] = json.load(file)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"this host is no member: {error}", given=path, next_step="run the site playbook on it"
+        ) from error
+    return facts
+
+
+def state(armed: Armed) -> dict[str, t.Any]:
+    """What the program last said; empty if it never ran."""
+    try:
+        with open(armed.state_file, encoding="utf-8") as file:
+            said: dict[str, t.Any] = json.load(file)
+    except FileNotFoundError:
+        return {}
+    return said
+
+
+def is_active(armed: Armed, *, run: Runner) -> bool:
+    answer = run(["systemctl", "is-active", armed.unit], timeout=10, check=False)
+    return answer.stdout.strip() in ("active", "activating")
+
+
+def arm(armed: Armed, token: str, deadline: float, user: str, *, run: Runner) -> dict[str, t.Any]:
+    """Start the program and wait until it says that it is armed.
+
+    :raises RefusedError: it says that it cannot be.
+    """
+    disarm(armed, run=run)
+    argv = [
+        "systemd-run", "--quiet", f"--unit={armed.unit}", "--collect", f"--uid={user}",
+        f"--property=RuntimeMaxSec={deadline + GRACE_SECONDS}",
+        armed.program, f"--token={token}", f"--deadline={deadline}",
+    ]  # fmt: skip
+    run(argv, timeout=10)
+
+    def said() -> dict[str, t.Any] | None:
+        now = state(armed)
+        return now if now.get("token") == token else None
+
+    answer = poll(said, timeout=ARM_SECONDS, interval=POLL_SECONDS, what=f"{armed.unit} says that it is armed")
+    if answer["state"] == "failed":
+        raise RefusedError(answer["reason"])
+    return answer
+
+
+def disarm(armed: Armed, *, run: Runner) -> bool:
+    """Stop the program if it waits. True if it did."""
+    if not is_active(armed, run=run):
+        return False
+    run(["systemctl", "stop", armed.unit], timeout=30)
+    return True
+
+
+def await_end(armed: Armed, token: str, wanted: str, timeout: float) -> dict[str, t.Any]:
+    """Wait until the program of that token has ended as ``wanted``.
+
+    :raises RefusedError: it ended otherwise, having changed nothing.
+    :raises UnknownError: it said nothing within ``timeout`` seconds.
+    """
+
+    def ended() -> dict[str, t.Any] | None:
+        now = state(armed)
+        return now if now.get("token") == token and now["state"] != "armed" else None
+
+    answer = poll(ended, timeout=timeout, interval=POLL_SECONDS, what=f"{armed.unit} ends")
+    if answer["state"] in ("expired", "disarmed"):
+        raise RefusedError(f"{armed.unit} {answer['state']}: {answer['reason']}")
+    if answer["state"] != wanted:
+        raise UnknownError(f"{armed.unit} {answer['state']}: {answer['reason']}", changed=True)
+    return answer

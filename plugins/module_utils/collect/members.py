@@ -1,0 +1,126 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the members say of themselves, asked from outside, all at once, each with an outer deadline."""
+
+from __future__ import annotations
+
+import glob
+import json
+import socket
+import time
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import CommandError, InputError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.topology import Member, Standing
+
+DESCRIPTOR = "/etc/fraiseql-resilience/observer.json"
+
+#: Everything at once, so that one member's facts are of one moment. Names are those of judge.topology.Member.
+READING = """
+SELECT json_build_object(
+  'in_recovery', in_recovery,
+  'version', current_setting('server_version_num')::int / 10000,
+  'system_id', (SELECT system_identifier::text FROM pg_control_system()),
+  'timeline', CASE WHEN in_recovery
+      THEN greatest((SELECT received_tli FROM pg_stat_wal_receiver),
+                    (SELECT timeline_id FROM pg_control_checkpoint()),
+                    (SELECT min_recovery_end_timeline FROM pg_control_recovery()))
+      ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END,
+  'written_lsn', CASE WHEN in_recovery
+      THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) ELSE pg_current_wal_flush_lsn() END,
+  'replayed_lsn', CASE WHEN in_recovery THEN pg_last_wal_replay_lsn() END,
+  'replay_paused', CASE WHEN in_recovery THEN pg_is_wal_replay_paused() ELSE false END,
+  'replay_age_seconds', CASE WHEN in_recovery
+      THEN extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END,
+  'receiving_from', (SELECT coalesce(sender_host, '') FROM pg_stat_wal_receiver WHERE status = 'streaming'),
+  'synchronous_standby_names', current_setting('synchronous_standby_names'),
+  'settings', (SELECT json_object_agg(name, setting) FROM pg_settings WHERE name IN
+      ('max_connections', 'max_worker_processes', 'max_wal_senders', 'max_prepared_transactions', 'max_locks_per_transaction')),
+  'senders', (SELECT coalesce(json_agg(json_build_object('name', application_name, 'state', state, 'sync_state', sync_state,
+      'flushed_lsn', flush_lsn, 'replayed_lsn', replay_lsn, 'lag_seconds', extract(epoch FROM replay_lag))), '[]')
+      FROM pg_stat_replication),
+  'slots', (SELECT coalesce(json_agg(json_build_object('name', slot_name, 'active', active, 'wal_status', wal_status,
+      'retained_from', restart_lsn)), '[]') FROM pg_replication_slots WHERE slot_type = 'physical'),
+  'archiver', (SELECT json_build_object('last_archived', last_archived_wal, 'last_failed', last_failed_wal,
+      'failing', coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false)) FROM pg_stat_archiver)
+) FROM pg_is_in_recovery() AS in_recovery
+"""
+
+
+def read_descriptor(path: str) -> dict[str, t.Any]:
+    """What role observer wrote of the cluster."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            facts: dict[str, t.Any] = json.load(file)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"this host does not know its cluster: {error}", given=path, next_step="run the site playbook on it"
+        ) from error
+    return facts
+
+
+def read_members(facts: t.Mapping[str, t.Any], *, timeout: float, run: Runner) -> list[Member]:
+    """One reading of each member, in the descriptor's order. Takes about ``timeout`` seconds at the most."""
+    members = facts["members"]
+    with ThreadPoolExecutor(max_workers=2 * len(members) or 1) as pool:
+        ssh = [pool.submit(port_answers, one["address"], one["ssh_port"], timeout) for one in members]
+        readings = [pool.submit(read_member, one, facts, timeout=timeout, run=run) for one in members]
+        return [
+            reading.result()._replace(ssh_answers=answers.result())
+            for reading, answers in zip(readings, ssh, strict=True)
+        ]
+
+
+def read_member(one: t.Mapping[str, t.Any], facts: t.Mapping[str, t.Any], *, timeout: float, run: Runner) -> Member:
+    """One member's own words, or why there are none."""
+    begin = time.monotonic()
+    conninfo = {
+        "host": one["address"], "port": one["port"], "user": facts["monitor_user"], "dbname": "postgres",
+        "sslmode": "verify-full", "sslrootcert": facts["ca"], "passfile": facts["pgpass"],
+        "connect_timeout": 2, "application_name": "cluster_info",
+    }  # fmt: skip
+    argv = [psql(), "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", " ".join(f"{k}={_quoted(v)}" for k, v in conninfo.items())]
+    try:
+        said = json.loads(run([*argv, "-c", READING], timeout=timeout).stdout)
+    except (CommandError, ValueError) as error:
+        standing, reason = _standing_of(error)
+        return Member(name=one["name"], region=one["region"], standing=standing, reason=reason)
+    return Member(
+        name=one["name"],
+        region=one["region"],
+        standing=Standing.STANDBY if said.pop("in_recovery") else Standing.PRIMARY,
+        reading_seconds=round(time.monotonic() - begin, 3),
+        **said,
+    )
+
+
+def psql() -> str:
+    """The newest psql itself: Debian's wrapper in PATH costs a tenth of a second of CPU time, in the midst of an outage."""
+    found = glob.glob("/usr/lib/postgresql/*/bin/psql")
+    return max(found, key=lambda path: int(path.split("/")[4]), default="psql")
+
+
+def port_answers(address: str, port: int, timeout: float) -> bool:
+    """Does the host accept a connection on that port?"""
+    try:
+        with socket.create_connection((address, port), timeout=timeout):
+            return True
+    except OSError:
+        return False
+
+
+def _standing_of(error: Exception) -> tuple[Standing, str]:
+    text = (getattr(error, "stderr_tail", "") or str(error)).strip()
+    last = text.splitlines()[-1] if text else "no answer"
+    if "starting up" in text or "not yet accepting" in text or "shutting down" in text:
+        return Standing.STARTING, last
+    if "Connection refused" in text:
+        return Standing.REFUSED, last
+    return Standing.UNSEEN, last
+
+
+def _quoted(value: object) -> str:
+    return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"

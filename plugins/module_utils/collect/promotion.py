@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Promotes a standby whose primary is gone and fenced."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import monotonic_ns, poll, utc_now
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.local_sql import LocalServer
+from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import UnknownError
+
+#: Seconds between two looks at the replay.
+POLL_SECONDS = 0.05
+#: Seconds that PostgreSQL itself waits for the end of a promotion.
+PROMOTE_SECONDS = 60
+
+PRIMARY = """
+SELECT ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int || ' ' || pg_current_wal_lsn()
+"""
+
+
+def promote(
+    member: t.Mapping[str, t.Any],
+    require_lsn: str | None,
+    timeout: float,
+    *,
+    check_mode: bool,
+    run: Runner,
+) -> dict[str, t.Any]:
+    """Replay what is there, make the others' slots, promote. A primary is left alone.
+
+    :raises UnknownError: ``require_lsn`` was not replayed in time, so WAL is missing here; nothing was changed.
+    """
+    server = LocalServer.of(member, run)
+    events: list[dict[str, t.Any]] = []
+    standby = server.value("SELECT pg_is_in_recovery()") == "t"
+    if standby and not check_mode:
+        if require_lsn is not None:
+            _await_replay(server, require_lsn, timeout)
+        server.value(create_slots(member))
+        _event(events, "promote_asked")
+        if server.value(f"SELECT pg_promote(true, {PROMOTE_SECONDS})", timeout=PROMOTE_SECONDS + 5) != "t":
+            raise UnknownError("PostgreSQL did not end its recovery after it was asked to promote", changed=True)
+        _event(events, "writable")
+    if standby and check_mode:
+        return {"changed": True, "events": [], "clock": monotonic_ns()}
+    timeline, lsn = server.value(PRIMARY).split()
+    return {
+        "changed": standby,
+        "timeline": int(timeline),
+        "promote_lsn": lsn,
+        "events": events,
+        "clock": monotonic_ns(),
+    }
+
+
+def create_slots(member: t.Mapping[str, t.Any]) -> str:
+    """SQL that makes a slot for every other member and receiver that has none."""
+    others = [peer["name"] for peer in member["peers"] if peer["name"] != member["name"]]
+    names = ", ".join(f"('{slot_name(name)}')" for name in [*others, *member["receivers"]])
+    if not names:
+        return "SELECT 0"
+    return (
+        f"SELECT count(pg_create_physical_replication_slot(name)) FROM (VALUES {names}) AS wanted (name)"
+        " WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = wanted.name)"
+    )
+
+
+def slot_name(name: str) -> str:
+    """A member's or receiver's name as a slot may be called."""
+    return re.sub(r"[^a-z0-9_]", "_", name.lower())
+
+
+def _await_replay(server: LocalServer, lsn: str, timeout: float) -> None:
+    def replayed() -> bool | None:
+        return True if server.value(f"SELECT pg_last_wal_replay_lsn() >= '{lsn}'::pg_lsn") == "t" else None
+
+    poll(replayed, timeout=timeout, interval=POLL_SECONDS, what=f"WAL up to {lsn} is replayed")
+
+
+def _event(events: list[dict[str, t.Any]], name: str) -> None:
+    events.append({"name": name, "monotonic_ns": monotonic_ns(), "utc": utc_now()})

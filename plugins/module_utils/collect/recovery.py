@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starts a restored member and watches its recovery until it has ended. Facts out; what they mean is judged elsewhere."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import Deadline, poll
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.local_sql import LocalServer
+from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import CommandError, UnknownError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery_end import fatal_lines
+
+#: Seconds between two looks at a recovering server; a look costs about 30 ms.
+POLL_SECONDS = 0.1
+#: Bytes of the server's log that are read back when a recovery died.
+LOG_TAIL_BYTES = 64 * 1024
+
+
+class RecoveryDied(UnknownError):
+    """The server ended before its recovery did; ``reasons`` are its own last words."""
+
+    def __init__(self, reasons: t.Sequence[str]) -> None:
+        super().__init__(
+            "the server ended before its recovery did: " + (" | ".join(reasons) or "its log names no reason"),
+            changed=True,
+            next_step="correct the cause and run the restore again; the data from before it are kept",
+        )
+
+
+@dataclass(frozen=True)
+class Member:
+    """What of a member's descriptor this needs."""
+
+    unit: str
+    bin_dir: str
+    data_dir: str
+    socket_dir: str
+    port: int
+    os_user: str
+    log_file: str
+
+
+def start(member: Member, *, run: Runner) -> bool:
+    """Ask systemd to start the member's unit, without waiting for it. True if it did not run before."""
+    if _unit_state(member, run) in ("active", "activating"):
+        return False
+    run(["systemctl", "reset-failed", member.unit], timeout=10, check=False)
+    run(["systemctl", "start", "--no-block", member.unit], timeout=10)
+    return True
+
+
+def await_end(member: Member, *, timeout: float, run: Runner) -> None:
+    """Wait until the server has left recovery.
+
+    Consistency is not the end: a server answers queries at consistency and may die a second later.
+
+    :raises RecoveryDied: the unit ended or failed meanwhile.
+    :raises UnknownError: ``timeout`` seconds passed.
+    """
+    log_begin = _size(member.log_file)
+    settle = Deadline(5)
+
+    def ended() -> bool | None:
+        if _in_recovery(member, run) is False:
+            return True
+        if _unit_state(member, run) in ("failed", "inactive") and settle.expired():
+            raise RecoveryDied(fatal_lines(_read_from(member.log_file, log_begin)))
+        return None
+
+    poll(ended, timeout=timeout, interval=POLL_SECONDS, what=f"the recovery on {member.unit} ends")
+
+
+def timeline(member: Member, *, run: Runner) -> int:
+    """The timeline that the member writes now."""
+    return int(_server(member, run).value("SELECT ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int"))
+
+
+def read_history(member: Member, number: int) -> str:
+    """The text of a timeline's history file, from the member's own WAL directory."""
+    return (Path(member.data_dir) / "pg_wal" / f"{number:08X}.history").read_text(encoding="utf-8")
+
+
+def _server(member: Member, run: Runner) -> LocalServer:
+    return LocalServer(member.bin_dir, member.socket_dir, member.port, member.os_user, run)
+
+
+def _in_recovery(member: Member, run: Runner) -> bool | None:
+    try:
+        return _server(member, run).value("SELECT pg_is_in_recovery()") == "t"
+    except CommandError:
+        return None
+
+
+def _unit_state(member: Member, run: Runner) -> str:
+    return run(["systemctl", "is-active", member.unit], timeout=10, check=False).stdout.strip()
+
+
+def _size(path: str) -> int:
+    try:
+        return Path(path).stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _read_from(path: str, begin: int) -> str:
+    try:
+        with open(path, "rb") as log:
+            log.seek(max(begin, _size(path) - LOG_TAIL_BYTES))
+            return log.read().decode("utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""

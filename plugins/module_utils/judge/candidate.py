@@ -1,0 +1,164 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who takes over: a candidate chosen by what it holds and where it stands, or a refusal that says why. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, RefusedError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery_end import lsn_to_int
+
+#: A member as the module cluster_info returns it.
+Seen = t.Mapping[str, t.Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Who is replaced by whom. ``rejected`` says of each other member why not."""
+
+    old_primary: str
+    candidate: str
+    candidate_lsn: str
+    timeline: int
+    old_primary_answers_ssh: bool
+    rejected: dict[str, str]
+
+    def as_dict(self) -> dict[str, t.Any]:
+        return dict(self.__dict__)
+
+
+def switchover(cluster: t.Mapping[str, t.Any], wanted: str | None = None) -> Plan:
+    """The plan of a planned switchover: only a standby that streams and is in step may take over.
+
+    :raises RefusedError: there is no primary to switch from, or nobody who could take over.
+    :raises InputError: ``wanted`` is not a standby of this cluster.
+    """
+    members: list[Seen] = cluster["members"]
+    if cluster["primary"] is None:
+        raise RefusedError(
+            "there is no single primary to switch over from",
+            given=_standings(members),
+            next_step="if the primary is lost, run the playbook failover; if there are two, fence one first",
+        )
+    old = _named(members, cluster["primary"])
+    others = [member for member in members if member["name"] != old["name"]]
+    rejected = {member["name"]: reason for member in others if (reason := _not_in_step(member, old))}
+    return _choose(old, others, rejected, wanted, old["region"])
+
+
+def failover(cluster: t.Mapping[str, t.Any], wanted: str | None = None, lost: str | None = None) -> Plan:
+    """The plan after the primary was lost: whoever holds most WAL, in the lost primary's region first.
+
+    :param lost: the lost primary's name; without it, the one member that was not seen or refuses.
+    :raises RefusedError: a primary accepts writes, it is not clear who was lost, or nobody can take over.
+    :raises InputError: ``lost`` or ``wanted`` is no member.
+    """
+    members: list[Seen] = cluster["members"]
+    primaries = [member["name"] for member in members if member["standing"] == "primary"]
+    if len(primaries) > 1:
+        raise RefusedError(
+            f"{' and '.join(primaries)} both accept writes",
+            given=_standings(members),
+            next_step="find out which one clients wrote to, fence the other, and bring it back with the playbook rejoin",
+        )
+    if primaries:
+        raise RefusedError(
+            f"{primaries[0]} is primary and accepts writes: nothing is lost",
+            given=_standings(members),
+            next_step="to move the primary on purpose, run the playbook switchover",
+        )
+    old = _lost(members, lost)
+    others = [member for member in members if member["name"] != old["name"]]
+    rejected = {member["name"]: reason for member in others if (reason := _cannot_serve(member))}
+    return _choose(old, others, rejected, wanted, old["region"])
+
+
+def _choose(old: Seen, others: list[Seen], rejected: dict[str, str], wanted: str | None, region: str) -> Plan:
+    if wanted is not None:
+        _named(others, wanted)
+        if wanted in rejected:
+            raise RefusedError(
+                f"{wanted} cannot take over: {rejected[wanted]}",
+                given=wanted,
+                possible=_names([one for one in others if one["name"] not in rejected]),
+            )
+    fit = [one for one in others if one["name"] not in rejected and wanted in (None, one["name"])]
+    if not fit:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in sorted(rejected.items()))
+        raise RefusedError(
+            f"no member can take over from {old['name']}",
+            given=reasons or "the cluster has no other member",
+            next_step="restore the cluster from a repository with the playbook restore",
+        )
+    best = max(fit, key=lambda one: (one["region"] == region, lsn_to_int(one["written_lsn"]), one["name"]))
+    left = {one["name"]: _why_not_best(one, best) for one in fit if one["name"] != best["name"]}
+    return Plan(
+        old_primary=old["name"],
+        candidate=best["name"],
+        candidate_lsn=best["written_lsn"],
+        timeline=best["timeline"],
+        old_primary_answers_ssh=bool(old["ssh_answers"]),
+        rejected={**rejected, **left},
+    )
+
+
+def _lost(members: list[Seen], lost: str | None) -> Seen:
+    if lost is not None:
+        return _named(members, lost)
+    gone = [member for member in members if member["standing"] not in ("primary", "standby")]
+    if len(gone) == 1:
+        return gone[0]
+    raise RefusedError(
+        "it is not clear which member was the primary",
+        given=_standings(members),
+        possible=_names(gone) or "none: every member answers, as a standby",
+        next_step="name it with -e resilience_lost_primary=<member>",
+    )
+
+
+def _cannot_serve(member: Seen) -> str | None:
+    if member["standing"] != "standby":
+        return f"{member['standing']}: {member['reason']}"
+    if member["written_lsn"] is None:
+        return "it holds no WAL that could be seen"
+    if member["replay_paused"]:
+        return "its replay is paused"
+    return None
+
+
+def _not_in_step(member: Seen, primary: Seen) -> str | None:
+    reason = _cannot_serve(member)
+    if reason is not None:
+        return reason
+    if member["receiving_from"] is None:
+        return "it does not stream"
+    if member["timeline"] != primary["timeline"]:
+        return f"it is on timeline {member['timeline']}, the primary on {primary['timeline']}"
+    if member["system_id"] != primary["system_id"]:
+        return "it is of another cluster"
+    return None
+
+
+def _why_not_best(one: Seen, best: Seen) -> str:
+    behind = lsn_to_int(best["written_lsn"]) - lsn_to_int(one["written_lsn"])
+    if one["region"] != best["region"]:
+        return f"it stands in region {one['region']}"
+    return f"it holds {behind} bytes of WAL less" if behind > 0 else "it holds as much"
+
+
+def _named(members: t.Sequence[Seen], name: str) -> Seen:
+    for member in members:
+        if member["name"] == name:
+            return member
+    raise InputError("there is no such member to choose", given=name, possible=_names(members))
+
+
+def _names(members: t.Iterable[Seen]) -> str:
+    return ", ".join(sorted(member["name"] for member in members))
+
+
+def _standings(members: t.Iterable[Seen]) -> str:
+    return ", ".join(f"{member['name']} {member['standing']}" for member in members)

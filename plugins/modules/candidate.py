@@ -1,0 +1,86 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action plugin of the same name; it runs on the control node."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: candidate
+short_description: Choose the member that takes over from the primary, or refuse and say why
+description:
+  - For a switchover, only a standby that streams on the primary's timeline can take over.
+  - For a failover, the one that holds most WAL takes over, in the lost primary's region first. While a member accepts
+    writes, or two do, a failover is refused.
+version_added: 0.1.0
+author:
+  - FraiseQL contributors (@fraiseql)
+extends_documentation_fragment:
+  - fraiseql.resilience.attributes.info_module
+options:
+  operation:
+    description: What the candidate is for.
+    type: str
+    required: true
+    choices: [switchover, failover]
+  cluster:
+    description: The whole result of M(fraiseql.resilience.cluster_info).
+    type: dict
+    required: true
+  wanted:
+    description: The only member that may be chosen.
+    type: str
+  lost:
+    description: The member that was primary, for O(operation=failover); needed only if more than one does not answer.
+    type: str
+"""
+
+EXAMPLES = r"""
+- name: Look at the cluster from outside
+  fraiseql.resilience.cluster_info:
+  register: cluster
+
+- name: Choose who takes over
+  fraiseql.resilience.candidate:
+    operation: failover
+    cluster: "{{ cluster }}"
+  register: plan
+"""
+
+RETURN = r"""
+msg:
+  description: The decision in one sentence.
+  returned: success
+  type: str
+  sample: "pg-a2 takes over from pg-a1 (not pg-b1: it stands in region b)"
+old_primary:
+  description: The member that is replaced.
+  returned: success
+  type: str
+  sample: pg-a1
+old_primary_answers_ssh:
+  description: Whether that member's host answers on its SSH port, so that it can be fenced from within.
+  returned: success
+  type: bool
+candidate:
+  description: The member that takes over.
+  returned: success
+  type: str
+  sample: pg-a2
+candidate_lsn:
+  description: How far its WAL reaches.
+  returned: success
+  type: str
+  sample: 0/5000148
+timeline:
+  description: The timeline that it is on.
+  returned: success
+  type: int
+  sample: 2
+rejected:
+  description: Of each other member, why it does not take over.
+  returned: success
+  type: dict
+  sample: {pg-b1: it stands in region b}
+"""

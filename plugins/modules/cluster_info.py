@@ -1,0 +1,144 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module cluster_info; collect/members.py asks, judge/topology.py judges."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cluster_info
+short_description: See a cluster from outside, with what is wrong with it
+description:
+  - Runs on an observer and asks every member at once, over TLS, what it is. The database says who is primary, never
+    the inventory.
+  - Each member has O(timeout) seconds to answer. One that does not is C(unseen), and the verdict is then not passed.
+version_added: 0.1.0
+author:
+  - FraiseQL contributors (@fraiseql)
+extends_documentation_fragment:
+  - fraiseql.resilience.attributes.info_module
+options:
+  timeout:
+    description: Seconds that each member has to answer.
+    type: float
+    default: 1.0
+  healthy_within:
+    description: Seconds to ask again and again until the verdict is passed. The last answer is returned in any case.
+    type: float
+    default: 0
+  descriptor:
+    description: The file that role P(fraiseql.resilience.observer#role) wrote.
+    type: path
+    default: /etc/fraiseql-resilience/observer.json
+"""
+
+EXAMPLES = r"""
+- name: Look at the cluster from outside
+  fraiseql.resilience.cluster_info:
+  register: cluster
+
+- name: Standbys follow the new primary
+  fraiseql.resilience.cluster_info:
+    healthy_within: 60
+  register: cluster
+  failed_when: cluster.verdict != 'passed'
+"""
+
+RETURN = r"""
+cluster:
+  description: The cluster's name.
+  returned: success
+  type: str
+  sample: orders
+primary:
+  description: The member that accepts writes, if there is exactly one.
+  returned: success
+  type: str
+  sample: pg-a1
+timeline:
+  description: The primary's timeline.
+  returned: if there is a primary
+  type: int
+  sample: 3
+members:
+  description: >-
+    What was seen of each member: name, region, standing (primary, standby, starting, refused, unseen), reason,
+    reading_seconds, ssh_answers, version, system_id, timeline, written_lsn, replayed_lsn, replay_paused, receiving_from,
+    synchronous_standby_names, senders, slots, archiver, lag_bytes.
+  returned: success
+  type: list
+  elements: dict
+hazards:
+  description: What is wrong, each with a stable code, a verdict and a detail.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{code: standby_not_streaming, verdict: failed, detail: pg-b1 does not stream}]
+verdict:
+  description: V(passed) if every member was seen and nothing is wrong, V(failed), or V(unknown).
+  returned: success
+  type: str
+  sample: passed
+"""
+
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import Deadline
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.members import read_descriptor, read_members
+from ansible_collections.fraiseql.resilience.plugins.module_utils.command import run
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import ResilienceError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import topology
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.verdict import Verdict
+
+#: Seconds between two readings while waiting for a healthy cluster.
+INTERVAL = 0.5
+
+
+def as_result(cluster: str, members: t.Sequence[topology.Member]) -> dict[str, t.Any]:
+    """The members and their judgement, as the module returns them."""
+    primary = topology.sole_primary(members)
+    return {
+        "cluster": cluster,
+        "primary": primary.name if primary else None,
+        "timeline": primary.timeline if primary else None,
+        "members": [
+            {
+                **member._asdict(),
+                "standing": member.standing.value,
+                "lag_bytes": topology.lag_bytes(member, primary) if primary else None,
+            }
+            for member in members
+        ],
+        "hazards": [hazard.as_dict() for hazard in topology.hazards(members)],
+        "verdict": topology.verdict(members).value,
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "timeout": {"type": "float", "default": 1.0},
+            "healthy_within": {"type": "float", "default": 0},
+            "descriptor": {"type": "path", "default": "/etc/fraiseql-resilience/observer.json"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        facts = read_descriptor(module.params["descriptor"])
+        deadline = Deadline(module.params["healthy_within"])
+        while True:
+            members = read_members(facts, timeout=module.params["timeout"], run=run)
+            if topology.verdict(members) is Verdict.PASSED or deadline.expired():
+                break
+            time.sleep(min(INTERVAL, deadline.left()))
+    except ResilienceError as error:
+        module.fail_json(**error.as_result())
+    module.exit_json(changed=False, **as_result(facts["cluster"], members))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module fencing; module_utils/collect/fencing.py does the work."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: fencing
+short_description: Keep a member from acknowledging writes, and prove it
+description:
+  - A promotion is safe only when the old primary is proven fenced. What cannot be proven is C(unknown), and the module
+    then fails.
+  - With O(method=host) it runs on the member itself, stops and masks PostgreSQL, leaves a mark that the health agent
+    obeys, and proves it by the absence of the postmaster and by what the control file says.
+  - With O(method=agent) it runs anywhere, usually on the control node, and asks a fence agent of the ClusterLabs
+    interface to switch the host off. Proof is the agent's own C(status), which has to say off.
+version_added: 0.1.0
+author:
+  - FraiseQL contributors (@fraiseql)
+extends_documentation_fragment:
+  - fraiseql.resilience.attributes
+options:
+  member:
+    description: The member that is fenced, for messages.
+    type: str
+    required: true
+  state:
+    description: V(fenced) fences and proves it; V(unfenced) takes the mask and the mark away again, for O(method=host).
+    type: str
+    choices: [fenced, unfenced]
+    default: fenced
+  method:
+    description: How.
+    type: str
+    required: true
+    choices: [host, agent]
+  agent:
+    description: Path or name of the fence agent, for O(method=agent).
+    type: path
+  options:
+    description: The fence agent's options, such as C(ip), C(username), C(password), C(plug). They reach it on stdin.
+    type: dict
+    default: {}
+  timeout:
+    description: Seconds for the stop or for the agent's answer.
+    type: float
+    default: 30
+  descriptor:
+    description: The file that names this member, for O(method=host).
+    type: path
+    default: /etc/fraiseql-resilience/member.json
+"""
+
+EXAMPLES = r"""
+- name: The lost primary's host is off, says its fence agent
+  fraiseql.resilience.fencing:
+    member: pg-a1
+    method: agent
+    agent: /usr/sbin/fence_ipmilan
+    options:
+      ip: 192.0.2.7
+      username: fence
+      password: "{{ fence_password }}"
+  delegate_to: localhost
+
+- name: PostgreSQL is stopped and masked on a host that still answers
+  fraiseql.resilience.fencing:
+    member: pg-a1
+    method: host
+  delegate_to: pg-a1
+"""
+
+RETURN = r"""
+verdict:
+  description: V(passed) if the fence is proven.
+  returned: success
+  type: str
+  sample: passed
+proof:
+  description: What proves it.
+  returned: success
+  type: str
+  sample: "the fence agent says that pg-a1 is off"
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils import armed
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import fencing
+from ansible_collections.fraiseql.resilience.plugins.module_utils.command import run
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import ResilienceError
+
+
+def act(given: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+    if given["method"] == "agent":
+        agent = fencing.Agent(given["agent"], {str(key): str(value) for key, value in given["options"].items()})
+        changed, proof = fencing.by_agent(agent, given["member"], given["timeout"], check_mode=check_mode, run=run)
+    elif given["state"] == "fenced":
+        changed, proof = fencing.by_host(
+            armed.member(given["descriptor"]), given["timeout"], check_mode=check_mode, run=run
+        )
+    else:
+        changed, proof = fencing.undo_host(armed.member(given["descriptor"]), check_mode=check_mode, run=run)
+    return {"changed": changed, "verdict": "passed", "proof": proof}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "member": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["fenced", "unfenced"], "default": "fenced"},
+            "method": {"type": "str", "required": True, "choices": ["host", "agent"]},
+            "agent": {"type": "path"},
+            "options": {"type": "dict", "default": {}, "no_log": True},
+            "timeout": {"type": "float", "default": 30},
+            "descriptor": {"type": "path", "default": "/etc/fraiseql-resilience/member.json"},
+        },
+        required_if=[("method", "agent", ("agent",))],
+        supports_check_mode=True,
+    )
+    try:
+        result = act(module.params, module.check_mode)
+    except ResilienceError as error:
+        module.fail_json(**error.as_result())
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+#!/usr/bin/python3
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Promotes this standby as soon as it has replayed its primary's shutdown, and not otherwise.
+
+    armed ──the last WAL record is the primary's shutdown checkpoint, and is replayed──> promoted
+      ├── deadline ──> expired
+      └── told to stop ──> disarmed
+
+A primary that was shut down writes that checkpoint last, so nothing that it ever acknowledged can be missing here. A
+primary that died, or a cut connection, leaves another record last, and nothing happens. What became of it stands in the
+state file, which is replaced in one step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import types
+import typing as t
+from datetime import datetime, timezone
+
+import psycopg2
+
+STATE = "/var/lib/fraiseql-resilience/promotion.json"
+DESCRIPTOR = "/etc/fraiseql-resilience/member.json"
+POLL_SECONDS = 0.015
+#: Where a record begins and what it is, in pg_waldump's words.
+RECORD = re.compile(r" lsn: ([0-9A-F]+/[0-9A-F]+),.*? desc: (\w+)")
+#: Seconds of WAL that are looked at when the stream has ended: the shutdown may be replayed before the stream ends.
+LOOK_BACK_SECONDS = 1.0
+
+
+class Told(Exception):
+    """The unit is being stopped."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Promote this standby once it has replayed its primary's shutdown.")
+    parser.add_argument("--token", required=True, help="names this arming in the state file")
+    parser.add_argument("--deadline", type=float, required=True, help="seconds after which it is disarmed")
+    parser.add_argument("--descriptor", default=DESCRIPTOR)
+    parser.add_argument("--state-file", default=STATE)
+    given = parser.parse_args()
+    with open(given.descriptor, encoding="utf-8") as file:
+        member = json.load(file)
+    signal.signal(signal.SIGTERM, _told)
+    state = State(given.state_file, given.token)
+    try:
+        return Promotion(member, state).run(given.deadline)
+    except Told:
+        return state.end("disarmed", "it was told to stop", 0)
+    except (psycopg2.Error, OSError) as error:
+        return state.end("failed", str(error).strip(), 1)
+
+
+def _told(_number: int, _frame: types.FrameType | None) -> t.NoReturn:
+    raise Told
+
+
+class State:
+    """What became of it, for whoever asks later."""
+
+    def __init__(self, path: str, token: str) -> None:
+        self.path = path
+        self.content: dict[str, t.Any] = {"token": token, "events": []}
+
+    def event(self, name: str) -> None:
+        self.content["events"].append(
+            {
+                "name": name,
+                "monotonic_ns": time.clock_gettime_ns(time.CLOCK_MONOTONIC),
+                "utc": datetime.now(timezone.utc).isoformat().replace("+00:00", "Z"),
+            }
+        )
+
+    def write(self, state: str, reason: str = "", **more: t.Any) -> None:
+        self.content.update(state=state, reason=reason, **more)
+        unfinished = f"{self.path}.{os.getpid()}"
+        with open(unfinished, "w", encoding="utf-8") as file:
+            json.dump(self.content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, self.path)
+
+    def end(self, state: str, reason: str, rc: int, **more: t.Any) -> int:
+        self.event(state)
+        self.write(state, reason, **more)
+        if reason:
+            print(f"{state}: {reason}", file=sys.stderr)
+        return rc
+
+
+class Promotion:
+    """The standby, seen over its own socket."""
+
+    def __init__(self, member: dict[str, t.Any], state: State) -> None:
+        self.member = member
+        self.state = state
+        self.connection = psycopg2.connect(
+            host=member["socket_dir"], port=member["port"], dbname="postgres", application_name="resilience-promotion"
+        )
+        self.connection.autocommit = True
+        self.cursor = self.connection.cursor()
+
+    def ask(self, statement: str, values: t.Sequence[t.Any] = ()) -> tuple[t.Any, ...]:
+        self.cursor.execute(statement, values or None)
+        row = self.cursor.fetchone()
+        assert row is not None
+        return tuple(row)
+
+    def run(self, deadline: float) -> int:
+        end = time.monotonic() + deadline
+        in_recovery, streaming, timeline = self.ask(
+            "SELECT pg_is_in_recovery(), EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming'),"
+            " coalesce((SELECT received_tli FROM pg_stat_wal_receiver), 0)"
+        )
+        if not in_recovery or not streaming:
+            what = "it is no standby" if not in_recovery else "it does not stream"
+            return self.state.end("failed", f"{self.member['name']} cannot be armed: {what}", 1)
+        self.create_slots()
+        self.state.event("armed")
+        self.state.write("armed")
+        seen: collections.deque[tuple[float, str]] = collections.deque()
+        while time.monotonic() < end:
+            streaming, replayed = self.ask(
+                "SELECT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming'), pg_last_wal_replay_lsn()"
+            )
+            if streaming:
+                seen.append((time.monotonic(), replayed))
+                while len(seen) > 1 and seen[1][0] < time.monotonic() - LOOK_BACK_SECONDS:
+                    seen.popleft()
+            elif seen and self.shutdown_replayed(seen[0][1], timeline):
+                return self.promote()
+            time.sleep(POLL_SECONDS)
+        return self.state.end("expired", "the primary did not shut down in time", 1)
+
+    def shutdown_replayed(self, since: str, timeline: int) -> bool:
+        """Is the primary's shutdown checkpoint the last record here, and has it been replayed?"""
+        dump = self.waldump(since, timeline)
+        begin = shutdown_begin(dump if RECORD.search(dump) else self.waldump(self.segment_begin(since), timeline))
+        if begin is None:
+            return False
+        (replayed,) = self.ask("SELECT pg_last_wal_replay_lsn() > %s::pg_lsn", [begin])
+        return bool(replayed)
+
+    def segment_begin(self, lsn: str) -> str:
+        (begin,) = self.ask(
+            "SELECT (pg_lsn '0/0' + (%s::pg_lsn - '0/0') - mod(%s::pg_lsn - '0/0', setting::numeric))::text"
+            " FROM pg_settings WHERE name = 'wal_segment_size'",
+            [lsn, lsn],
+        )
+        return str(begin)
+
+    def waldump(self, begin: str, timeline: int) -> str:
+        argv = [
+            f"{self.member['bin_dir']}/pg_waldump", "--path", f"{self.member['data_dir']}/pg_wal",
+            "--timeline", str(timeline), "--start", begin,
+        ]  # fmt: skip
+        # It ends with an error where the WAL ends; what it printed before that is what is asked for.
+        return subprocess.run(argv, capture_output=True, text=True, timeout=5, check=False).stdout
+
+    def create_slots(self) -> None:
+        """The other members and the receivers find their slots here when they come."""
+        others = [peer["name"] for peer in self.member["peers"] if peer["name"] != self.member["name"]]
+        for name in [*others, *self.member["receivers"]]:
+            slot = re.sub(r"[^a-z0-9_]", "_", name.lower())
+            self.cursor.execute(
+                "SELECT pg_create_physical_replication_slot(%s)"
+                " WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = %s)",
+                [slot, slot],
+            )
+
+    def promote(self) -> int:
+        self.state.event("shutdown_replayed")
+        self.cursor.execute("SELECT pg_promote(true, 30)")
+        in_recovery, lsn = self.ask(
+            "SELECT pg_is_in_recovery(), CASE WHEN pg_is_in_recovery() THEN NULL ELSE pg_current_wal_lsn() END"
+        )
+        if in_recovery:
+            return self.state.end("failed", "it was asked to promote and is still in recovery", 1)
+        (timeline,) = self.ask("SELECT ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int")
+        return self.state.end("promoted", "", 0, timeline=timeline, promote_lsn=lsn)
+
+
+def shutdown_begin(dump: str) -> str | None:
+    """Where the shutdown checkpoint begins, if it is the last record of the dump."""
+    last = None
+    for last in RECORD.finditer(dump):
+        pass
+    return last.group(1) if last is not None and last.group(2) == "CHECKPOINT_SHUTDOWN" else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
