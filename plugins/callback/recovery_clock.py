@@ -93,6 +93,11 @@ class CallbackModule(CallbackBase):
         self.v2_playbook_on_task_start(task, False)
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
+        if "results" not in result._result or not result._task.loop:  # a loop has told of each item already
+            self.v2_runner_item_on_ok(result)
+        self._slow(result)
+
+    def v2_runner_item_on_ok(self, result: t.Any) -> None:
         action, answer = _action(result._task), result._result
         if action in TIMER:
             self._mark(answer)
@@ -100,7 +105,6 @@ class CallbackModule(CallbackBase):
             self._evidence(answer)
         elif action in DEBUG and self._alone:
             self._debug(answer)
-        self._slow(result)
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         if _action(result._task) in EVIDENCE:
@@ -109,6 +113,10 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
         self._failure(result, "unreachable", quietly=False)
+
+    def v2_playbook_on_no_hosts_matched(self) -> None:
+        if self._alone:
+            self._say("no host of the inventory matches", "yellow")
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         self._waiting_for("")

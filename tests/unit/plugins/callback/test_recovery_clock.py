@@ -88,6 +88,16 @@ def test_as_the_only_display_a_failure_is_told_in_full(control: t.Any) -> None:
     assert "stopped: observer" in answer.stdout
 
 
+def test_each_round_of_a_loop_is_told(control: t.Any) -> None:
+    looped = {**mark("{{ item }}", "seen"), "loop": ["fault", "detected"]}
+    answer = control.play([OPENED, looped, SEALED], **ALONE)
+    assert [line.split()[3] for line in answer.stdout.splitlines() if line.startswith("T+")] == ["fault", "detected"]
+
+
+def test_a_play_without_hosts_is_not_passed_over_in_silence(control: t.Any) -> None:
+    assert "no host of the inventory matches" in control.play([FAILING], hosts="nobody", **ALONE).stdout
+
+
 def test_slow_tasks_are_named_with_their_time(control: t.Any) -> None:
     slow = {"name": "something slow", "ansible.builtin.command": "sleep 0.3", "changed_when": False}
     answer = control.play([slow], RESILIENCE_CLOCK_SLOW_SECONDS="0.3", **ALONE)
