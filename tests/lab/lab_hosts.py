@@ -12,6 +12,7 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
+import testinfra
 import yaml
 from testinfra.host import Host
 from testinfra.utils.ansible_runner import AnsibleRunner
@@ -59,9 +60,11 @@ class Lab:
         return loaded
 
     def on(self, name: str) -> Host:
-        host = self.runner.get_host(name)
-        assert host is not None, f"{name}: no such host in {self.directory}"
-        return host
+        """A host, reached as the inventory says; testinfra itself overlooks ``ansible_ssh_args``."""
+        address, user, key, options = (
+            self.variable(name, f"ansible_{word}") for word in ("host", "user", "ssh_private_key_file", "ssh_args")
+        )
+        return testinfra.get_host(f"ssh://{user}@{address}", ssh_identity_file=key, ssh_extra_args=options)
 
     def said(self, name: str, command: str, *arguments: str) -> str:
         """What a command that must succeed printed."""
