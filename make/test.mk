@@ -20,7 +20,7 @@ build/import/ansible_collections/fraiseql/resilience:
 lint: setup build/import/ansible_collections/fraiseql/resilience ## Every linter, and pages that differ from their source
 	$(IN_VENV) ruff check
 	$(IN_VENV) ruff format --check
-	$(IN_VENV) mypy -p ansible_collections.fraiseql.resilience.plugins.module_utils
+	$(IN_VENV) mypy -p ansible_collections.fraiseql.resilience.plugins.module_utils -p ansible_collections.fraiseql.resilience.plugins.plugin_utils
 	$(IN_VENV) mypy scripts
 	$(IN_VENV) yamllint --strict .
 	shellcheck $(SHELL_SCRIPTS)

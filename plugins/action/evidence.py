@@ -21,25 +21,19 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import 
     ResilienceError,
     UnknownError,
 )
-from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import (
-    bundle as bundles,
-)
+from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import bundle as bundles
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import (
     circumstances,
     clocks,
-    current,
-    html,
     junit,
     signature,
-    summary,
     verification,
 )
-from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import (
-    report as reports,
-)
+from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import report as reports
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.bundle import Bundle
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.hash_chain import canonical
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.verdict import worst
+from ansible_collections.fraiseql.resilience.plugins.plugin_utils.evidence import current, html, summary
 
 Result = dict[str, t.Any]
 

@@ -16,9 +16,10 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import 
     ResilienceError,
     UnknownError,
 )
-from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import clocks, current
+from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import clocks
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.hash_chain import Event
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.timeline import CONTROL
+from ansible_collections.fraiseql.resilience.plugins.plugin_utils.evidence import current
 
 Result = dict[str, t.Any]
 

@@ -5,18 +5,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-import sys
-import time
-import typing as t
-
-from ansible import constants
-from ansible.plugins.callback import CallbackBase
-
-from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import ResilienceError
-from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import current
-
 DOCUMENTATION = r"""
 name: recovery_clock
 type: aggregate
@@ -46,6 +34,18 @@ options:
 author:
   - FraiseQL contributors (@fraiseql)
 """
+
+import os
+import re
+import sys
+import time
+import typing as t
+
+from ansible import constants
+from ansible.plugins.callback import CallbackBase
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import ResilienceError
+from ansible_collections.fraiseql.resilience.plugins.plugin_utils.evidence import current
 
 NAME = "fraiseql.resilience.recovery_clock"
 TIMER = ("fraiseql.resilience.rto_timer", "rto_timer")

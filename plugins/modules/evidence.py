@@ -79,7 +79,7 @@ options:
   report:
     description:
       - What the operation found. All parts are optional.
-      - RV(report.verdict) is the worst of all checks, and V(unknown) without any. A verdict that says otherwise is
+      - The verdict is the worst of all checks, and V(unknown) without any. A verdict that says otherwise is
         refused.
       - An operation inside this one has reported before; checks and C(not_tested) add up, everything else is replaced.
     type: dict

@@ -169,7 +169,7 @@ def assemble(about: Circumstances, given: t.Mapping[str, t.Any], timeline: Chain
         "summary": {},
         "began_utc": events[0]["utc"],
         "ended_utc": ended_utc,
-        "duration_seconds": round((events[-1]["monotonic_ns"] - events[0]["monotonic_ns"]) / NANO, 3),
+        "duration_seconds": _duration(events),
         "operator": about.operator,
         "inventory": about.inventory,
         "clocks": [_clock(event) for event in events if event["kind"] == "clock"],
@@ -271,6 +271,12 @@ def _decided(events: t.Sequence[Event], zero: t.Mapping[str, t.Any] | None) -> f
 
 def _since(placed: clocks.Placed | None, zero: t.Mapping[str, t.Any] | None) -> float | None:
     return None if placed is None or zero is None else round((placed.ns - zero["monotonic_ns"]) / NANO, 6)
+
+
+def _duration(events: t.Sequence[Event]) -> float:
+    """On the control node's clock alone: a mark made elsewhere may be the last event."""
+    own = [event["monotonic_ns"] for event in events if event["clock"] == clocks.CONTROL]
+    return round((max(own) - own[0]) / NANO, 3)
 
 
 def _clock(event: Event) -> dict[str, t.Any]:

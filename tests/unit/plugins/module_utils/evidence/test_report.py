@@ -67,7 +67,7 @@ def test_marks_stand_on_the_scale_of_the_chain(
     assert marks["fenced"]["seconds"] == 2.31
     assert marks["fenced"]["error_seconds"] == pytest.approx(0.02 + 3.31 * 0.0005, abs=1e-6)
     assert marks["fenced"]["detail"] == "pg-a1: the fence agent says off"
-    assert found["clocks"][0]["offset_seconds"] == 3.0
+    assert found["clocks"][0]["error_seconds"] == 0.02
 
 
 def test_without_a_judge_the_chain_is_what_was_marked(about: Circumstances, bundle: Bundle) -> None:
@@ -139,6 +139,12 @@ def test_a_broken_timeline_fails(about: Circumstances, bundle: Bundle) -> None:
     found = assemble(about, bundle, {"checks": [PASSED], "rpo": NONE_LOST})
     assert found["verdict"] == "failed"
     assert [check["name"] for check in found["checks"] if check["verdict"] == "failed"] == ["timeline_whole"]
+
+
+def test_the_duration_is_the_control_nodes(about: Circumstances, bundle: Bundle) -> None:
+    assert assemble(about, bundle, {"checks": [PASSED]})["duration_seconds"] == 78.9
+    bundle.timeline.append("mark", mark="writable", detail=None, host="a", clock="observer", monotonic_ns=1, error_ns=0)
+    assert assemble(about, bundle, {"checks": [PASSED]})["duration_seconds"] == 78.9
 
 
 def test_failed_tasks_are_told(about: Circumstances, bundle: Bundle) -> None:

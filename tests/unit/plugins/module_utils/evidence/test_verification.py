@@ -11,16 +11,11 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import run
-from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import (
-    html,
-    junit,
-    report,
-    signature,
-    verification,
-)
+from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import junit, report, signature, verification
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.bundle import Bundle
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.report import Circumstances
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.signature import Signer
+from ansible_collections.fraiseql.resilience.plugins.plugin_utils.evidence import html
 
 
 @pytest.fixture

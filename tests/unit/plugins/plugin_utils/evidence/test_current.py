@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import run
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError
-from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import current
+from ansible_collections.fraiseql.resilience.plugins.plugin_utils.evidence import current
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.bundle import Bundle
 
 

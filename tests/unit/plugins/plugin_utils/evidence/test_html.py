@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import html, report
+from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import report
+from ansible_collections.fraiseql.resilience.plugins.plugin_utils.evidence import html
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.bundle import Bundle
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.report import Circumstances
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import ResilienceError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import bundle as bundles
-from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import html, picture, signature
+from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import picture, signature
+from ansible_collections.fraiseql.resilience.plugins.plugin_utils.evidence import html
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.bundle import Bundle
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.verdict import Check, Verdict, worst
 

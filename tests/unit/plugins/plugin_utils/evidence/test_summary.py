@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import run
-from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import report, signature, summary
+from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import report, signature
+from ansible_collections.fraiseql.resilience.plugins.plugin_utils.evidence import summary
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.bundle import Bundle
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.report import Circumstances
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.verdict import Verdict
