@@ -275,7 +275,7 @@ def _since(placed: clocks.Placed | None, zero: t.Mapping[str, t.Any] | None) -> 
 
 def _duration(events: t.Sequence[Event]) -> float:
     """On the control node's clock alone: a mark made elsewhere may be the last event."""
-    own = [event["monotonic_ns"] for event in events if event["clock"] == clocks.CONTROL]
+    own: list[int] = [event["monotonic_ns"] for event in events if event["clock"] == clocks.CONTROL]
     return round((max(own) - own[0]) / NANO, 3)
 
 
