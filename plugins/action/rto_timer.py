@@ -81,7 +81,7 @@ class ActionModule(ActionBase):
     def _compare_clocks(self, clock: str, host: str, samples: int) -> Result:
         if clock == CONTROL:
             raise InputError("the control node's clock is what others are compared with", given=clock)
-        readings = [reading for _ in range(samples) if (reading := self._reading()) is not None]
+        readings = [reading for _sample in range(samples) if (reading := self._reading()) is not None]
         if not readings:
             raise UnknownError(f"the clock of {host} could not be read", next_step="see that python3 runs there")
         found = clocks.offset(readings)

@@ -14,6 +14,7 @@ from pathlib import Path
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import clocks, schema
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.hash_chain import Chain, Event
+from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.timeline import CONTROL
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.verdict import Check, Verdict, worst
 
 Report = dict[str, t.Any]
@@ -275,7 +276,7 @@ def _since(placed: clocks.Placed | None, zero: t.Mapping[str, t.Any] | None) -> 
 
 def _duration(events: t.Sequence[Event]) -> float:
     """On the control node's clock alone: a mark made elsewhere may be the last event."""
-    own: list[int] = [event["monotonic_ns"] for event in events if event["clock"] == clocks.CONTROL]
+    own: list[int] = [event["monotonic_ns"] for event in events if event["clock"] == CONTROL]
     return round((max(own) - own[0]) / NANO, 3)
 
 

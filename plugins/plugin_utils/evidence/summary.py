@@ -56,7 +56,7 @@ def folders(directory: Path, series: str) -> list[Path]:
         events = Bundle(timeline.parent).events()
         if events and events[0].get("series") == series:
             found.append((events[0]["utc"], timeline.parent))
-    return [path for _, path in sorted(found)]
+    return [path for _utc, path in sorted(found)]
 
 
 def rows(found: t.Sequence[Path], scenarios: t.Sequence[str]) -> list[Row]:
@@ -108,7 +108,7 @@ def verdict(rows: t.Sequence[Row]) -> Verdict:
 
 def cells(one: Row) -> list[str]:
     """A drill as the table shows it."""
-    return [one.scenario, *(_cell(name, one.summary.get(name)) for _, name in COLUMNS), one.verdict.value]
+    return [one.scenario, *(_cell(name, one.summary.get(name)) for _heading, name in COLUMNS), one.verdict.value]
 
 
 def _cell(name: str, value: t.Any) -> str:
@@ -118,7 +118,7 @@ def _cell(name: str, value: t.Any) -> str:
 
 
 def headings() -> list[str]:
-    return ["scenario", *(heading for heading, _ in COLUMNS), "verdict"]
+    return ["scenario", *(heading for heading, _name in COLUMNS), "verdict"]
 
 
 def table(rows: t.Sequence[Row]) -> list[str]:
