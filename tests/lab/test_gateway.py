@@ -58,4 +58,4 @@ def test_what_was_acknowledged_is_found(lab: Lab, application: dict[str, t.Any])
 def test_it_refuses_plain_connections_and_wrong_passwords(lab: Lab, application: dict[str, t.Any]) -> None:
     assert lab.client("SELECT 1", **application).rows == [["1"]]
     assert lab.client("SELECT 1", **{**application, "sslmode": "disable"}).error
-    assert "password" in lab.client("SELECT 1", **{**application, "password": "wrong"}).error
+    assert "authentication failed" in lab.client("SELECT 1", **{**application, "password": "wrong"}).error

@@ -54,7 +54,11 @@ def haproxy(lab: Lab, host: str, *commands: str) -> None:
 
 
 def test_sessions_on_a_demoted_member_are_closed(
-    lab: Lab, application: dict[str, t.Any], gateway: str, fenced: t.Callable[[str], None]
+    lab: Lab,
+    application: dict[str, t.Any],
+    monitor: dict[str, t.Any],
+    gateway: str,
+    fenced: t.Callable[[str], None],
 ) -> None:
     primary = lab.primary
     with ThreadPoolExecutor(1) as pool:
@@ -65,7 +69,8 @@ def test_sessions_on_a_demoted_member_are_closed(
         answer = session.result(timeout=15)
     assert answer.error, "the session outlived its member's demotion"
     assert time.monotonic() - begin < 5, "SSH and all, it took too long"
-    assert lab.client("SELECT 1", **application).error, "a new session still reached the demoted member"
+    straight = {**monitor, "host": "127.0.0.1", "port": 5000, "sslmode": "verify-ca"}
+    assert lab.client("SELECT 1", gateway, **straight).error, "a new session still reached the demoted member"
 
 
 def sleepers(lab: Lab, member: str) -> str:

@@ -226,6 +226,7 @@ class Watcher(threading.Thread):
         self._trouble_since: float | None = None
         self._said: str | None = None
         self.latest: Result | None = None
+        self.looked = threading.Event()
 
     def run(self) -> None:
         while not self._stop.wait(self.step()):
@@ -243,6 +244,7 @@ class Watcher(threading.Thread):
         except LookFailed as failure:
             error = str(failure)
         self.latest = Result(began, seen_at, reading, error)
+        self.looked.set()
         self._tell(reading, error)
         calm = reading is not None and (reading.streaming or not reading.in_recovery)
         self._trouble_since = None if calm else (self._trouble_since or began)
@@ -423,6 +425,8 @@ def main(argv: t.Sequence[str] | None = None) -> int:
     )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     watcher.start()
+    # Whoever asks meanwhile waits in the socket's queue: a restart must not make a healthy primary unknown.
+    watcher.looked.wait(given.stale_after)
     try:
         server.run()
     finally:

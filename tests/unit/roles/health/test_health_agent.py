@@ -160,8 +160,9 @@ def test_a_watcher_keeps_the_last_result_with_the_time_before_it_was_asked_for(c
         return answer
 
     watcher = agent.Watcher(look, poll=0.1)
-    assert watcher.latest is None
+    assert watcher.latest is None and not watcher.looked.is_set()
     assert watcher.step() == 0.1
+    assert watcher.looked.is_set()
     first = watcher.latest
     assert watcher.step() == 0.1
     assert watcher.latest.began > first.began and watcher.latest.reading is PRIMARY
