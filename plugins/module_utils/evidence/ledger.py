@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import typing as t
 from dataclasses import dataclass
@@ -59,7 +60,8 @@ def lines(ledger: bytes) -> t.Iterator[dict[str, t.Any]]:
 def zero_ns(report: t.Mapping[str, t.Any], ledger: bytes) -> int | None:
     """Where the chain's scale begins on the ledger's clock.
 
-    The report says so; if not, the ledger's first outage and the chain's t1 are the same moment.
+    The report says so; if not, the ledger's first outage and the chain's t1 are the same moment. A chain that knows
+    neither begins with the ledger.
     """
     if report["zero"] is not None:
         return int(report["zero"]["monotonic_ns"])
@@ -67,4 +69,10 @@ def zero_ns(report: t.Mapping[str, t.Any], ledger: bytes) -> int | None:
     for line in lines(ledger):
         if line.get("type") == "outage" and t1 is not None:
             return int(line["t1_ns"] - t1 * NANO)
-    return None
+    return next((int(line["begin_ns"]) for line in lines(ledger) if "outcome" in line), None)
+
+
+def longest_wait(found: t.Sequence[Attempt]) -> tuple[float, float] | None:
+    """The longest time between two acknowledgements of any clients, as (begin, end)."""
+    acks = sorted(attempt.end for attempt in found if attempt.acked)
+    return max(itertools.pairwise(acks), key=lambda gap: gap[1] - gap[0], default=None)

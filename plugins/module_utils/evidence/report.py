@@ -144,8 +144,8 @@ def assemble(about: Circumstances, given: t.Mapping[str, t.Any], timeline: Chain
     """
     events = timeline.events
     zero = given.get("zero") or _zero(events, given)
-    chain = _complete("chain", given.get("chain") or _chain(events, zero))
-    decided = given.get("decided_seconds", _decided(events, zero))
+    chain = _complete("chain", _known(given.get("chain")) or _chain(events, zero))
+    decided = given["decided_seconds"] if given.get("decided_seconds") is not None else _decided(events, zero)
     signed = about.key_fingerprint is not None
     checks = [*as_checks(given.get("checks", [])), *_own_checks(about, given, timeline)]
     rpo = _complete("rpo", given.get("rpo") or {})
@@ -242,7 +242,7 @@ def _zero(events: t.Sequence[Event], given: t.Mapping[str, t.Any]) -> dict[str, 
     fault, else from the decision.
     """
     placed = clocks.marks(events)
-    chain = given.get("chain") or {}
+    chain = _known(given.get("chain"))
     if not chain:
         names = [name for name in ("fault", "decided") if placed.get(name) is not None]
         return _scale(names[0], t.cast(clocks.Placed, placed[names[0]]).ns) if names else None
@@ -264,6 +264,11 @@ def _chain(events: t.Sequence[Event], zero: t.Mapping[str, t.Any] | None) -> dic
     """The chain as it was marked, for an operation that reports none."""
     placed = clocks.marks(events)
     return {f"t{number}": _since(placed.get(name), zero) for number, name in enumerate(clocks.PHASES)}
+
+
+def _known(chain: t.Mapping[str, float | None] | None) -> dict[str, float | None]:
+    """The chain, unless it knows no phase at all: a judge that found no outage has no scale to put marks on."""
+    return dict(chain) if chain and any(at is not None for at in chain.values()) else {}
 
 
 def _decided(events: t.Sequence[Event], zero: t.Mapping[str, t.Any] | None) -> float | None:

@@ -121,8 +121,10 @@ def _scene(report: t.Mapping[str, t.Any], ledger_lines: bytes) -> Scene:
     ]
     if report["decided_seconds"] is not None:
         marks.append(Mark("◆", "decided", report["decided_seconds"]))
-    outage = (chain["t1"], chain["t7"]) if chain["t1"] is not None and chain["t7"] is not None else None
-    return Scene(attempts, marks, outage, interval=report["probe_interval_seconds"] or 0.1)
+    interval = report["probe_interval_seconds"] or 0.1
+    if chain["t1"] is None or chain["t7"] is None:
+        return Scene(attempts, marks, ledger.longest_wait(attempts), "longest wait", interval)
+    return Scene(attempts, marks, (chain["t1"], chain["t7"]), "RTO", interval)
 
 
 def _pictures(scene: Scene) -> list[dict[str, t.Any]]:

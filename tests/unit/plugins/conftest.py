@@ -121,7 +121,7 @@ AHEAD_NS = FAULT_NS - (monotonic_ns() - 120 * NANO)
 
 def probe_ledger(t1: float, t7: float, until: float, *, fails: bool, clients: int = 4, interval: float = 0.05) -> bytes:
     """Clients commit every ``interval`` seconds from -5 s on, but for the time between ``t1`` and ``t7``."""
-    lines: list[dict[str, t.Any]] = [{"type": "header", "version": 1, "clients": clients, "interval_seconds": interval}]
+    found: list[dict[str, t.Any]] = []
     for client in range(clients):
         now, seq = -5.0 + client * interval / clients, 0
         while now < until:
@@ -132,9 +132,21 @@ def probe_ledger(t1: float, t7: float, until: float, *, fails: bool, clients: in
                     end, outcome = (min(now + 0.2, t7), "unknown") if now < t1 + 0.1 else (now + 0.003, "failed")
                 else:
                     end = t7 + 0.003 * client
-            lines.append({"client": client, "seq": seq, "outcome": outcome, **_ns(begin, end)})
+            found.append({"client": client, "seq": seq, "outcome": outcome, **_ns(begin, end), **_answer(outcome, end)})
             now = max(now + interval, end)
+    found.sort(key=lambda line: line["end_ns"])
+    header = {"type": "header", "version": 1, "run": "r", "clients": clients, "interval_seconds": interval}
+    clock = {"begin_ns": FAULT_NS - 5 * NANO, "boot_id": "b", "realtime_minus_monotonic_ns": 7}
+    footer = {"type": "footer", "reason": "asked", "attempts": len(found), "realtime_minus_monotonic_ns": 7}
+    lines = [{**header, **clock}, *found, {**footer, "end_ns": found[-1]["end_ns"]}]
     return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+
+def _answer(outcome: str, end: float) -> dict[str, t.Any]:
+    if outcome != "acked":
+        return {"server": None, "timeline": None, "lsn": None, "error": "08006 server closed the connection"}
+    lsn = f"0/{0x5000000 + round((end + 5) * 1000) * 64:X}"
+    return {"server": "198.18.1.11", "timeline": 1 if end < 0.05 else 2, "lsn": lsn, "error": None}
 
 
 def _ns(begin: float, end: float) -> dict[str, int]:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 import typing as t
 
+import pytest
+
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import ledger as ledgers
 
 NANO = 1_000_000_000
@@ -38,6 +40,16 @@ def test_else_the_first_outage_does() -> None:
     assert ledgers.zero_ns(report(None, 0.5), text) == 6_500_000_000
     assert ledgers.zero_ns(report(None, None), text) is None
     assert ledgers.zero_ns(report(None, 0.5), b"") is None
+
+
+def test_else_the_ledger_begins_its_own_scale(ledger: bytes) -> None:
+    assert ledgers.zero_ns(report(None, None), ledger) == 4_995 * NANO
+
+
+def test_the_longest_wait_is_that_of_all_clients_together(ledger: bytes) -> None:
+    begin, end = ledgers.longest_wait(ledgers.attempts(ledger, 5_000 * NANO)) or (0.0, 0.0)
+    assert (begin, end) == (pytest.approx(0.021, abs=0.05), pytest.approx(4.333, abs=0.06))
+    assert ledgers.longest_wait([]) is None
 
 
 def test_an_acknowledgement_is_one_even_if_it_was_not_safe() -> None:

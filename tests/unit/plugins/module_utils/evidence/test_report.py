@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import types
 import typing as t
 
 import jsonschema
 import pytest
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError
-from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import report
+from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import clocks, report
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.bundle import Bundle
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.report import Circumstances
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import probe_account, recovery
 
 ENDED = "2026-11-23T09:40:00.000000Z"
 PASSED = {"name": "no_row_lost", "verdict": "passed", "reason": "12 of 12"}
@@ -68,6 +70,38 @@ def test_marks_stand_on_the_scale_of_the_chain(
     assert marks["fenced"]["error_seconds"] == pytest.approx(0.02 + 3.31 * 0.0005, abs=1e-6)
     assert marks["fenced"]["detail"] == "pg-a1: the fence agent says off"
     assert found["clocks"][0]["error_seconds"] == 0.02
+
+
+def judged(ledger: bytes, bundle: Bundle, *, outage_expected: bool = True) -> dict[str, t.Any]:
+    """What the judge really answers about a ledger and the marks of a timeline."""
+    lines = ledger.decode().splitlines()
+    rows = [json.loads(line) for line in lines if '"acked"' in line]
+    read = types.SimpleNamespace(
+        rows=tuple((row["client"], row["seq"]) for row in rows), server="198.18.1.12", timeline=2, lsn="0/5000148"
+    )
+    request = recovery.Request(
+        marks=clocks.as_marks(bundle.events()), objectives={"rto_seconds": 10}, outage_expected=outage_expected
+    )
+    return recovery.judge(probe_account.account(lines, read), request)
+
+
+def test_what_the_judge_really_answers_is_a_report(about: Circumstances, bundle: Bundle, ledger: bytes) -> None:
+    answer = judged(ledger, bundle)
+    found = assemble(about, bundle, report.of_judged(answer))
+    assert found["zero"]["mark"] == "fault"
+    assert abs(found["zero"]["monotonic_ns"] - 5_000_000_000_000) < 1000
+    assert found["rto_seconds"] == pytest.approx(4.312, abs=0.06)
+    assert found["chain"]["t4"] == pytest.approx(2.31)
+    assert found["rpo"]["transactions"] == 0
+    assert {mark["mark"]: mark["seconds"] for mark in found["marks"]}["decided"] == pytest.approx(1.11)
+
+
+def test_a_judge_who_found_no_outage_leaves_the_marks(about: Circumstances, bundle: Bundle, ledger: bytes) -> None:
+    calm = b"".join(line + b"\n" for line in ledger.splitlines() if b'"acked"' in line or b'"header"' in line)
+    answer = {**judged(calm, bundle, outage_expected=False), "chain": dict.fromkeys(report.TOP), "outage": None}
+    found = assemble(about, bundle, report.of_judged({**answer, "decided_seconds": None}))
+    assert found["chain"]["t4"] == 2.31
+    assert found["decided_seconds"] == 1.11
 
 
 def test_without_a_judge_the_chain_is_what_was_marked(about: Circumstances, bundle: Bundle) -> None:
