@@ -28,7 +28,7 @@ def pgbackrest(lab: Lab, host: str, *arguments: str) -> str:
 
 
 def owner(lab: Lab, host: str) -> str:
-    return "postgres" if host in lab.members else lab.said(host, "stat -c %%U /var/lib/pgbackrest")
+    return "postgres" if host in lab.members else lab.said(host, "stat -c %U /var/lib/pgbackrest")
 
 
 @pytest.fixture(scope="module")
