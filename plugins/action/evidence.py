@@ -152,7 +152,7 @@ class ActionModule(ActionBase):
 
     def _added(self, given: Result, _variables: dict[str, t.Any]) -> Result:
         if self._task.check_mode:
-            return {"changed": False, "name": given["name"]}
+            return {"changed": False, "path": None, "marks": {}}
         bundle = current.needed()
         event = bundle.add(given["name"], self._fetched(given["src"]) if given["remote_src"] else _content(given))
         return {"changed": True, "path": str(bundle.path / given["name"]), "sha256": event["sha256"], **_marks(bundle)}
@@ -177,12 +177,12 @@ class ActionModule(ActionBase):
         reports.check_given(given["report"])
         reported = reports.merge(reports.of_judged(given["judged"]), given["report"])
         reports.check_given(reported)
+        verdict = worst(reports.as_checks(reported["checks"])).value
         if self._task.check_mode:
-            return {"changed": False, "path": None, "sealed": False}
+            return {"changed": False, "path": None, "sealed": False, "verdict": verdict, "marks": {}}
         bundle = current.needed()
         if given["operation"] in bundle.inside()[1:]:
             bundle.timeline.append("left", operation=given["operation"], report=reported)
-            verdict = worst(reports.as_checks(reported["checks"])).value
             return {"changed": True, "path": str(bundle.path), "sealed": False, "verdict": verdict, **_marks(bundle)}
         whole: Result = {}
         for part in [*bundle.reported_inside(), reported]:

@@ -66,7 +66,7 @@ class ActionModule(ActionBase):
         detail = given["detail"] or None
         answer: Result = {"changed": not self._task.check_mode, "mark": mark, "detail": detail, "at": stamp}
         if self._task.check_mode:
-            return answer
+            return {**answer, "seconds": None, "marks": {}}
         bundle = current.needed()
         # The mark goes to disk before anything that may take time or fail.
         if mark is not None:

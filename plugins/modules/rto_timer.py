@@ -113,7 +113,7 @@ offset:
   type: dict
 marks:
   description: The phases marked so far on the observer's clock; null for one whose clock was never compared with it.
-  returned: success outside check mode
+  returned: success
   type: dict
   sample: {fenced: {monotonic_ns: 8123456789, error_seconds: 0.031, source: "pg-a1: off"}}
 path:

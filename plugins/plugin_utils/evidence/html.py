@@ -132,7 +132,9 @@ def _pictures(scene: Scene) -> list[dict[str, t.Any]]:
     near, far = picture.close_up(scene), picture.whole(scene)
     shown: list[tuple[str, Window, Window | None]] = []
     if near is not None:
-        shown.append(("The outage, as clients felt it", near, None))
+        harmed = any(not one.acked for one in scene.attempts) or not scene.attempts
+        caption = "The outage, as clients felt it" if harmed else "What clients felt: a wait, and no failure"
+        shown.append((caption, near, None))
     if far is not None and (near is None or any(not near.holds(mark.at) for mark in scene.marks)):
         shown.append(("The whole recovery", far, near))
     return [

@@ -209,6 +209,12 @@ def ledger() -> bytes:
     return probe_ledger(0.021, 4.333, 9.0, fails=True)
 
 
+@pytest.fixture
+def quiet_ledger() -> bytes:
+    """Clients wait for 0.871 s, and nothing fails."""
+    return probe_ledger(0.0, 0.871, 9.0, fails=False)
+
+
 def timeline_of(bundle: Bundle) -> None:
     """What the control node marks in a drill, as its own clock says."""
     at = {"clock": CONTROL, "error_ns": 0}

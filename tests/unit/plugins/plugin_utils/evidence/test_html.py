@@ -141,3 +141,12 @@ def test_the_documentation_says_the_same_commands() -> None:
     documented = (Path(__file__).resolve().parents[5] / "docs" / "evidence.md").read_text(encoding="utf-8")
     for command in html.verify_commands():
         assert command in documented.replace(" \\\n ", "")
+
+
+def test_a_switchover_without_a_failure_is_no_outage(
+    about: Circumstances, bundle: Bundle, switchover: dict[str, t.Any], quiet_ledger: bytes
+) -> None:
+    text = page(about, bundle, report.of_judged(switchover), quiet_ledger)
+    assert "a wait, and no failure" in text
+    assert "RTO 0.871 s" in text
+    assert "The outage" not in text
