@@ -322,7 +322,8 @@ def _order_check(chain: Chain) -> Check:
     last_ack = chain.seconds["t1"]
     if chain.origin == "t0" and last_ack is not None and last_ack < -BLIND_LIMIT - chain.errors.get("t0", 0.0):
         return Check(name, Verdict.UNKNOWN, f"the outage began {-last_ack:.3f} s before the fault: it is another one")
-    order = ("t0", "t3", "t5", "t6", "t7", "t8")
+    # Without a fault, as in a planned switchover, clients may be late enough to be noticed after the new primary is there.
+    order = ("t0", "t3", "t5", "t6", "t7", "t8") if chain.origin == "t0" else ("t5", "t6", "t7", "t8")
     placed = [(phase, value) for phase in order if (value := chain.seconds[phase]) is not None]
     for (earlier, a), (later, b) in itertools.pairwise(placed):
         slack = chain.errors.get(earlier, 0.0) + chain.errors.get(later, 0.0)
