@@ -103,9 +103,22 @@ except OSError as error:
     assert lab.said(repository(lab), "python3 -c %s %s", ask, f"http://{store}:8333/") != "200"
 
 
-def test_pgbackrest_check_passes_on_every_member(lab: Lab, stanza: dict[str, t.Any]) -> None:
-    for name in lab.members:
+def test_check_passes_on_the_primary_and_on_the_repository_host(lab: Lab, stanza: dict[str, t.Any]) -> None:
+    """A standby's own ``check`` wants the primary's address, which changes; what it must be able to do is next."""
+    for name in (lab.primary, repository(lab)):
         pgbackrest(lab, name, f"--stanza={stanza['name']}", "check")
+
+
+@pytest.mark.parametrize("number", REPOSITORIES)
+def test_every_member_can_fetch_wal_from_every_repository(lab: Lab, stanza: dict[str, t.Any], number: int) -> None:
+    segment = next(entry["max"] for entry in reversed(stanza["archive"]) if entry["database"]["repo-key"] == number)
+    for name in lab.members:
+        target = lab.said(name, "runuser -u postgres -- mktemp -u /tmp/fetched-wal-XXXXXX")
+        try:
+            pgbackrest(lab, name, f"--stanza={stanza['name']}", f"--repo={number}", "archive-get", segment, target)
+            assert lab.said(name, "stat -c %s " + target) == "16777216"
+        finally:
+            lab.said(name, "rm -f %s", target)
 
 
 def test_the_receiver_writes_what_was_just_committed(lab: Lab, application: dict[str, t.Any]) -> None:
