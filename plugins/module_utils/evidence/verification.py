@@ -62,7 +62,9 @@ def _signer(folder: Path, trusted: Path | None, run: Runner) -> Check:
     if not (folder / signature.SIGNATURE).exists():
         return Check(SIGNER, Verdict.UNKNOWN, "it is not signed")
     problem = signature.verify(folder, trusted.resolve(), run)
-    return _check(SIGNER, [problem] if problem else [], f"the key is one of {trusted}")
+    return _check(
+        SIGNER, [f"the key is none of {trusted} ({problem})"] if problem else [], f"the key is one of {trusted}"
+    )
 
 
 def _chain(bundle: Bundle) -> Check:
