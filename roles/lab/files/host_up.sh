@@ -23,7 +23,7 @@ run() {
   # A container that did not start is no host: the next run finds nothing and begins anew.
   podman run --detach --quiet --name "$container" --hostname "$host" --label "$label=$LAB" --systemd=always \
     --network "$LAB:ip=$address,mac=$mac" "${known[@]}" --shm-size 256m --security-opt label=disable \
-    --volume "$LAB_DIRECTORY/hosts/$host:/etc/lab-host:ro" "$LAB_IMAGE" >/dev/null || {
+    --volume "$LAB_DIRECTORY/hosts/$host:/etc/lab-host:ro" "$LAB_IMAGE" >/dev/null 8>&- || {
     podman rm --force --volumes --ignore "$container" >/dev/null
     fail "podman could not run it"
   }
@@ -57,6 +57,11 @@ reached() {
 read -r state owner <<<"$(podman container inspect --format "{{.State.Status}} {{index .Config.Labels \"$label\"}}" "$container" 2>/dev/null || echo absent)"
 [ "$state" = absent ] || [ "$owner" = "$LAB" ] || fail "a container $container exists that no lab made; rename it, or set lab_name"
 
+# lab_down waits for whoever is here, and nobody comes in after it. Not for podman to inherit: its monitor lives on.
+if [ -z "${LAB_CHECK:-}" ]; then
+  exec 8<"$LAB_DIRECTORY"
+  flock --shared --timeout 60 8
+fi
 [ ! -e "$LAB_DIRECTORY/removing" ] || fail "the lab is being removed"
 
 fresh=
@@ -72,7 +77,7 @@ if [ -n "${LAB_CHECK:-}" ]; then
 fi
 case $fresh in
 created) run ;;
-started) podman start "$container" >/dev/null || fail "podman could not start it" ;;
+started) podman start "$container" >/dev/null 8>&- || fail "podman could not start it" ;;
 esac
 booted
 reached
