@@ -27,6 +27,11 @@ options:
     description: Seconds to ask again and again until the verdict is passed. The last answer is returned in any case.
     type: float
     default: 0
+  without:
+    description: Members that are left out, since they are known to be gone.
+    type: list
+    elements: str
+    default: []
   descriptor:
     description: The file that role P(fraiseql.resilience.observer#role) wrote.
     type: path
@@ -123,12 +128,14 @@ def main() -> None:
         argument_spec={
             "timeout": {"type": "float", "default": 1.0},
             "healthy_within": {"type": "float", "default": 0},
+            "without": {"type": "list", "elements": "str", "default": []},
             "descriptor": {"type": "path", "default": "/etc/fraiseql-resilience/observer.json"},
         },
         supports_check_mode=True,
     )
     try:
         facts = read_descriptor(module.params["descriptor"])
+        facts["members"] = [one for one in facts["members"] if one["name"] not in module.params["without"]]
         deadline = Deadline(module.params["healthy_within"])
         while True:
             members = read_members(facts, timeout=module.params["timeout"], run=run)

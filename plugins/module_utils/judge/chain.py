@@ -278,7 +278,7 @@ def build(found: t.Sequence[Gap], marks: t.Mapping[str, Mark], *, at_least_secon
 
 def checks(chain: Chain, *, outage_expected: bool, required: t.Sequence[str] = ()) -> list[Check]:
     """Is the chain whole, and do its moments agree with each other?"""
-    found = [_outage_check(chain, outage_expected), _order_check(chain)]
+    found = [_outage_check(chain, outage_expected), _order_check(chain, outage_expected)]
     if chain.later:
         again = max(chain.later, key=lambda gap: gap.seconds)
         since = (again.t1_ns - t.cast(int, t.cast(Gap, chain.outage).t7_ns)) / NANO
@@ -316,14 +316,14 @@ def _outage_check(chain: Chain, expected: bool) -> Check:
     return Check(name, Verdict.PASSED, f"all clients commit again, after an outage of {chain.rto_seconds:.3f} s")
 
 
-def _order_check(chain: Chain) -> Check:
+def _order_check(chain: Chain, outage_expected: bool) -> Check:
     """Moments that cannot be: an outage that began before its fault, a first ack before a writable server."""
     name = "chain_consistent"
     last_ack = chain.seconds["t1"]
     if chain.origin == "t0" and last_ack is not None and last_ack < -BLIND_LIMIT - chain.errors.get("t0", 0.0):
         return Check(name, Verdict.UNKNOWN, f"the outage began {-last_ack:.3f} s before the fault: it is another one")
-    # Without a fault, as in a planned switchover, clients may be late enough to be noticed after the new primary is there.
-    order = ("t0", "t3", "t5", "t6", "t7", "t8") if chain.origin == "t0" else ("t5", "t6", "t7", "t8")
+    # Where no outage is meant to be, the observer may notice a stall only after the new primary is there.
+    order = ("t0", "t3", "t5", "t6", "t7", "t8") if outage_expected else ("t0", "t5", "t6", "t7", "t8")
     placed = [(phase, value) for phase in order if (value := chain.seconds[phase]) is not None]
     for (earlier, a), (later, b) in itertools.pairwise(placed):
         slack = chain.errors.get(earlier, 0.0) + chain.errors.get(later, 0.0)
