@@ -13,6 +13,18 @@ import pytest
 from lab_hosts import Lab, eventually
 
 MARKER = "/var/lib/fraiseql-resilience/fenced"
+HOLD = "/var/lib/fraiseql-resilience/hold.json"
+#: Stands for the demotion, and stops nothing.
+LISTENER = """
+import psycopg2, time
+connection = psycopg2.connect("dbname=postgres application_name=resilience-demotion")
+connection.autocommit = True
+connection.cursor().execute("LISTEN resilience_switchover")
+time.sleep(60)
+"""
+LISTENERS = (
+    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'resilience-demotion' AND query LIKE 'LISTEN%'"
+)
 HAPROXY = """
 import socket, sys
 for command in sys.argv[1:]:
@@ -87,6 +99,31 @@ def test_two_members_that_say_primary_get_no_new_session(lab: Lab, gateway: str,
     finally:
         haproxy(lab, gateway, f"set server primary/{other} health down", f"enable health primary/{other}")
     assert eventually(lambda: lab.client("SELECT 1", gateway, **straight).rows == [["1"]], seconds=5)
+
+
+def test_a_hold_that_is_killed_lets_its_clients_go(lab: Lab, gateway: str, application: dict[str, t.Any]) -> None:
+    primary, program = lab.primary, "/usr/local/lib/fraiseql-resilience/hold_clients.py"
+    lab.said(
+        primary,
+        "systemd-run --quiet --collect --unit=test-listener --uid=postgres -p RuntimeMaxSec=20 python3 -c %s",
+        LISTENER,
+    )
+    assert eventually(lambda: lab.value(primary, LISTENERS) == "1", seconds=10)
+    lab.said(
+        gateway,
+        "systemd-run --quiet --collect --unit=resilience-hold --service-type=exec"
+        f" -p 'ExecStopPost={program} --resume --token test'"
+        f" {program} --token test --old-primary {primary} --deadline 15",
+    )
+    assert eventually(lambda: "notified" in lab.said(gateway, f"cat {HOLD}"), seconds=5)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(lab.client, "SELECT 1", **application)
+        time.sleep(1)
+        assert not waiting.done(), "a client was served while clients were held"
+        lab.said(gateway, "systemctl kill -s KILL resilience-hold.service")
+        assert waiting.result(timeout=10).rows == [["1"]]
+    assert '"outcome": "killed"' in lab.said(gateway, f"cat {HOLD}")
+    lab.said(primary, "systemctl stop test-listener.service")
 
 
 def test_the_agent_comes_back_and_nobody_notices(lab: Lab, gateway: str, application: dict[str, t.Any]) -> None:
