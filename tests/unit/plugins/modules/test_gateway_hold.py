@@ -13,11 +13,7 @@ import pytest
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils import hold as domain
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Completed
-from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import (
-    InputError,
-    RefusedError,
-    UnknownError,
-)
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, RefusedError, UnknownError
 from ansible_collections.fraiseql.resilience.plugins.modules import gateway_hold
 
 DONE: dict[str, t.Any] = {
@@ -184,7 +180,7 @@ def test_the_plan_changes_nothing(host: Host, arguments: dict[str, t.Any]) -> No
 )
 def test_how_a_hold_failed_says_whether_anything_changed(outcome: str, kind: type, changed: bool) -> None:
     error = domain.as_error({**DONE, "outcome": outcome, "reason": "why", "next_step": "do this"})
-    assert type(error) is kind
+    assert isinstance(error, kind)
     result = error.as_result()
     assert result["changed"] is changed and result["next_step"] == "do this"
     assert ("Nothing was changed." in result["msg"]) is not changed

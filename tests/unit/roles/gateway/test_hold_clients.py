@@ -185,7 +185,11 @@ def test_the_deadline_lets_go_in_any_case(last: str | None, outcome: str) -> Non
 
 def test_a_surprise_lets_go_too() -> None:
     pooler, cluster = Pooler(), Cluster("a")
-    cluster.notify = lambda token: (_ for _ in ()).throw(KeyboardInterrupt)  # type: ignore[method-assign]
+
+    def interrupted(token: str) -> t.NoReturn:
+        raise KeyboardInterrupt
+
+    cluster.notify = interrupted  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         hold(pooler, cluster)
     assert not pooler.held

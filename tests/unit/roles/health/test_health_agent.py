@@ -209,7 +209,7 @@ def member(tmp_path: Path) -> t.Any:
 def test_one_connection_lasts(member: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = Lines(SYSTEM, ROW, ROW, ROW)
     monkeypatch.setattr(agent, "Line", lines)
-    assert [member.look() for _ in range(3)] == [PRIMARY] * 3
+    assert [member.look() for _look in range(3)] == [PRIMARY] * 3
     assert lines.opened == 1
 
 
