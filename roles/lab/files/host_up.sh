@@ -79,6 +79,7 @@ case $fresh in
 created) run ;;
 started) podman start "$container" >/dev/null 8>&- || fail "podman could not start it" ;;
 esac
+exec 8<&-
 booted
 reached
 [ -z "$fresh" ] || echo "$host: $fresh"
