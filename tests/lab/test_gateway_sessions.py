@@ -85,8 +85,8 @@ def test_sessions_on_a_demoted_member_are_closed(
     assert lab.client("SELECT 1", gateway, **straight).error, "a new session still reached the demoted member"
 
 
-def sleepers(lab: Lab, member: str) -> str:
-    return lab.value(member, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(20)%'")
+def sleepers(lab: Lab, member: str, seconds: int = 20) -> str:
+    return lab.value(member, f"SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep({seconds})'")
 
 
 def test_two_members_that_say_primary_get_no_new_session(lab: Lab, gateway: str, monitor: dict[str, t.Any]) -> None:
@@ -109,13 +109,14 @@ def test_a_hold_that_is_killed_lets_its_clients_go(lab: Lab, gateway: str, appli
         LISTENER,
     )
     assert eventually(lambda: lab.value(primary, LISTENERS) == "1", seconds=10)
+    lab.said(gateway, f"rm -f {HOLD}")
     lab.said(
         gateway,
         "systemd-run --quiet --collect --unit=resilience-hold --service-type=exec"
         f" -p 'ExecStopPost={program} --resume --token test'"
         f" {program} --token test --old-primary {primary} --deadline 15",
     )
-    assert eventually(lambda: "notified" in lab.said(gateway, f"cat {HOLD}"), seconds=5)
+    assert eventually(lambda: "notified" in lab.on(gateway).run(f"cat {HOLD}").stdout, seconds=5)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(lab.client, "SELECT 1", **application)
         time.sleep(1)
@@ -130,8 +131,8 @@ def test_the_agent_comes_back_and_nobody_notices(lab: Lab, gateway: str, applica
     """systemd keeps the agent's socket open while it restarts."""
     primary = lab.primary
     with ThreadPoolExecutor(1) as pool:
-        session = pool.submit(lab.client, "SELECT pg_sleep(20) IS NULL", **application)
-        assert eventually(lambda: sleepers(lab, primary) == "1", seconds=10)
+        session = pool.submit(lab.client, "SELECT pg_sleep(21)", **application)
+        assert eventually(lambda: sleepers(lab, primary, 21) == "1", seconds=10)
         lab.said(primary, "systemctl restart resilience-health.service")
         time.sleep(2)
         assert not session.done(), session.result().error
