@@ -31,9 +31,7 @@ class ActionModule(ActionBase):
         )
         known = known_clusters(variables.get("groups", {}), given["functions"])
         try:
-            cluster = confirm(
-                given["cluster"], given["confirmation"], known, destructive=not self._task.check_mode
-            )
+            cluster = confirm(given["cluster"], given["confirmation"], known, destructive=not self._task.check_mode)
         except ResilienceError as error:
             return {"failed": True, **error.as_result()}
         return {"changed": False, "cluster": cluster, "known": known}

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, FraiseQL contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Programs that a host keeps armed: they act by themselves when their moment comes, and disarm themselves when it does not.
+"""Programs that a host keeps armed: they act by themselves when their moment comes, else they disarm themselves.
 
-An armed program is a transient unit of systemd, so it outlives the task, the connection and the control node, and it ends
+An armed program is a transient unit of systemd, so it outlives the task, the connection and the control node, and ends
 at its deadline whatever happens.
 """
 

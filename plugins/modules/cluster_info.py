@@ -69,8 +69,8 @@ timeline:
 members:
   description: >-
     What was seen of each member: name, region, standing (primary, standby, starting, refused, unseen), reason,
-    reading_seconds, ssh_answers, version, system_id, timeline, written_lsn, replayed_lsn, replay_paused, receiving_from,
-    synchronous_standby_names, senders, slots, archiver, lag_bytes.
+    reading_seconds, ssh_answers, version, system_id, timeline, written_lsn, replayed_lsn, replay_paused,
+    receiving_from, synchronous_standby_names, senders, slots, archiver, lag_bytes.
   returned: success
   type: list
   elements: dict

@@ -91,7 +91,8 @@ def act(given: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     if state == "armed":
         said = armed.arm(armed.DEMOTION, given["token"], given["deadline"], member["os_user"], run=run)
         return {"changed": True, "events": said["events"]}
-    return {"changed": False, "events": armed.await_end(armed.DEMOTION, given["token"], "stopped", given["timeout"])["events"]}
+    ended = armed.await_end(armed.DEMOTION, given["token"], "stopped", given["timeout"])
+    return {"changed": False, "events": ended["events"]}
 
 
 def main() -> None:

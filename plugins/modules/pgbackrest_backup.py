@@ -51,7 +51,7 @@ attributes:
     description: Can run in C(check_mode) and return changed status prediction without modifying the target.
     support: full
   idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+    description: A second run with the same arguments, outside check mode, indicates no change.
     support: partial
     details: Only with O(only_if_none=true); else each run takes a backup.
 """
@@ -188,9 +188,7 @@ def seen(client: pgbackrest.Client, repo: int) -> pgbackrest.Stanza:
     return stanza
 
 
-def wait_until_free(
-    client: pgbackrest.Client, repo: int, deadline: Deadline, sleep: t.Callable[[float], None]
-) -> None:
+def wait_until_free(client: pgbackrest.Client, repo: int, deadline: Deadline, sleep: t.Callable[[float], None]) -> None:
     """Wait until no backup of the stanza runs.
 
     :raises RefusedError: when one still runs at the deadline.

@@ -13,7 +13,7 @@ version_added: 0.1.0
 author: FraiseQL contributors (@fraiseql)
 description:
   - Backups, archives and repositories as C(pgbackrest info) tells them, in one shape for all versions.
-  - C(pgbackrest info) ends with 0 also where a repository cannot be read; this module fails then, unless O(unreadable=report).
+  - C(pgbackrest info) ends with 0 also where a repository cannot be read; this fails then, unless O(unreadable=report).
   - What it calls the first and the last segment of an archive hides what is missing in between. Ask
     M(fraiseql.resilience.recovery_window) what can really be restored.
 extends_documentation_fragment:

@@ -91,7 +91,8 @@ def by_host(member: t.Mapping[str, t.Any], timeout: float, *, check_mode: bool, 
     left = _postmaster(member)
     if left is not None:
         raise UnknownError(f"{member['name']} is not proven fenced: its postmaster {left} still runs", changed=True)
-    return True, f"no postmaster runs on {member['name']}, its unit is masked, its control file says '{_state(member, run)}'"
+    state = _state(member, run)
+    return True, f"no postmaster runs on {member['name']}, its unit is masked, its control file says '{state}'"
 
 
 def undo_host(member: t.Mapping[str, t.Any], *, check_mode: bool, run: Runner) -> tuple[bool, str]:

@@ -38,8 +38,10 @@ SELECT json_build_object(
   'receiving_from', (SELECT coalesce(sender_host, '') FROM pg_stat_wal_receiver WHERE status = 'streaming'),
   'synchronous_standby_names', current_setting('synchronous_standby_names'),
   'settings', (SELECT json_object_agg(name, setting) FROM pg_settings WHERE name IN
-      ('max_connections', 'max_worker_processes', 'max_wal_senders', 'max_prepared_transactions', 'max_locks_per_transaction')),
-  'senders', (SELECT coalesce(json_agg(json_build_object('name', application_name, 'state', state, 'sync_state', sync_state,
+      ('max_connections', 'max_worker_processes', 'max_wal_senders', 'max_prepared_transactions',
+       'max_locks_per_transaction')),
+  'senders', (SELECT coalesce(json_agg(json_build_object(
+      'name', application_name, 'state', state, 'sync_state', sync_state,
       'flushed_lsn', flush_lsn, 'replayed_lsn', replay_lsn, 'lag_seconds', extract(epoch FROM replay_lag))), '[]')
       FROM pg_stat_replication),
   'slots', (SELECT coalesce(json_agg(json_build_object('name', slot_name, 'active', active, 'wal_status', wal_status,
@@ -98,7 +100,7 @@ def read_member(one: t.Mapping[str, t.Any], facts: t.Mapping[str, t.Any], *, tim
 
 
 def psql() -> str:
-    """The newest psql itself: Debian's wrapper in PATH costs a tenth of a second of CPU time, in the midst of an outage."""
+    """The newest psql itself: Debian's wrapper in PATH costs a tenth of a second of CPU, in the midst of an outage."""
     found = glob.glob("/usr/lib/postgresql/*/bin/psql")
     return max(found, key=lambda path: int(path.split("/")[4]), default="psql")
 

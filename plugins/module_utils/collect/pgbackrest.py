@@ -248,7 +248,7 @@ class Client:
         try:
             return self.run(argv, timeout=timeout or self.timeout, user=self.user, env=self.env)
         except CommandTimedOut as error:
-            error.next_step = error.next_step or "see that every repository answers; an unreachable one is retried for long"
+            error.next_step = error.next_step or "see that each repository answers; an unreachable one is retried long"
             raise
         except CommandFailed as error:
             raise explained(error) from error

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, FraiseQL contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starts a restored member and watches its recovery until it has ended. Facts out; what they mean is judged elsewhere."""
+"""Starts a restored member and watches its recovery until it has ended. Facts out; they are judged elsewhere."""
 
 from __future__ import annotations
 
@@ -77,7 +77,8 @@ def await_end(member: Member, *, timeout: float, run: Runner) -> None:
 
 def timeline(member: Member, *, run: Runner) -> int:
     """The timeline that the member writes now."""
-    return int(_server(member, run).value("SELECT ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int"))
+    statement = "SELECT ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int"
+    return int(_server(member, run).value(statement))
 
 
 def read_history(member: Member, number: int) -> str:

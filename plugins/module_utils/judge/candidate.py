@@ -62,7 +62,7 @@ def failover(cluster: t.Mapping[str, t.Any], wanted: str | None = None, lost: st
         raise RefusedError(
             f"{' and '.join(primaries)} both accept writes",
             given=_standings(members),
-            next_step="find out which one clients wrote to, fence the other, and bring it back with the playbook rejoin",
+            next_step="find out which one clients wrote to, fence the other, and bring it back with playbook rejoin",
         )
     if primaries:
         raise RefusedError(

@@ -1,11 +1,10 @@
 # Copyright: (c) 2026, FraiseQL contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far did a recovery get? Read from the timeline history file that PostgreSQL itself writes when a recovery ends."""
+"""How far did a recovery get? Read from the timeline history file that PostgreSQL itself writes when it ends."""
 
 from __future__ import annotations
 
-import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import UnknownError
@@ -21,7 +20,7 @@ class TimelineSwitch:
 
 
 def parse_history(text: str) -> list[TimelineSwitch]:
-    """The switches of a timeline's history, oldest first. Source: ``readTimeLineHistory`` in PostgreSQL's timeline.c."""
+    """The switches of a timeline's history, oldest first. Source: ``readTimeLineHistory`` in PostgreSQL's code."""
     switches = []
     for line in text.splitlines():
         if not line.strip() or line.lstrip().startswith("#"):
@@ -58,6 +57,6 @@ def lsn_to_int(lsn: str) -> int:
     return (int(high, 16) << 32) + int(low, 16)
 
 
-def reached(switch: TimelineSwitch, *, target_lsn: t.Optional[str]) -> bool:
+def reached(switch: TimelineSwitch, *, target_lsn: str | None) -> bool:
     """Did the recovery end at or after the LSN that was asked for? Without an LSN there is nothing to compare."""
     return target_lsn is None or lsn_to_int(switch.lsn) >= lsn_to_int(target_lsn)

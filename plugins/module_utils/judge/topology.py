@@ -126,7 +126,8 @@ def _of_primary(primary: Member) -> t.Iterator[Hazard]:
         if slot["wal_status"] == "lost":
             yield Hazard("slot_lost", Verdict.FAILED, f"slot {slot['name']} on {primary.name} has lost its WAL")
     if primary.archiver.get("failing"):
-        yield Hazard("archiver_failing", Verdict.FAILED, f"{primary.name} cannot archive {primary.archiver['last_failed']}")
+        detail = f"{primary.name} cannot archive {primary.archiver['last_failed']}"
+        yield Hazard("archiver_failing", Verdict.FAILED, detail)
 
 
 def _of_standby(standby: Member, primary: Member) -> t.Iterator[Hazard]:

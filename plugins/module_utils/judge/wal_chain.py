@@ -58,8 +58,7 @@ class Timeline:
     def gaps(self) -> tuple[Span, ...]:
         """The segments that are missing between those that are there."""
         return tuple(
-            Span(before.last + 1, after.first - 1)
-            for before, after in zip(self.spans, self.spans[1:], strict=False)
+            Span(before.last + 1, after.first - 1) for before, after in zip(self.spans, self.spans[1:], strict=False)
         )
 
     @property
@@ -108,7 +107,7 @@ class Chain:
         comes from the child.
         """
         path = self.lineage(number)
-        begins = [0, *(end for _, end in path[:-1] if end is not None)]
+        begins = [0, *(end for _step, end in path[:-1] if end is not None)]
         on_path = {step: (begins[i], end) for i, (step, end) in enumerate(path)}
         if timeline not in on_path:
             return Reach(lsn, None, f"timeline {timeline} is no ancestor of timeline {number}")
@@ -116,7 +115,7 @@ class Chain:
         if end_of_start is not None and lsn > end_of_start:
             return Reach(lsn, None, f"timeline {number} left timeline {timeline} before, at {lsn_text(end_of_start)}")
         segment = self.segment_of(lsn)
-        position = next(i for i, (step, _) in enumerate(path) if step == timeline)
+        position = next(i for i, (step, _end) in enumerate(path) if step == timeline)
         while True:
             step, end = path[position]
             # The fork's own segment is read from the child, which holds a copy of what came before.
@@ -128,9 +127,7 @@ class Chain:
                 if last is None or span.last < last:
                     segment = span.last + 1
                     is_gap = bool(self._later(step, segment)) or last is not None
-                    return Reach(
-                        segment * self.segment_size, self.name(step, segment), "missing" if is_gap else ""
-                    )
+                    return Reach(segment * self.segment_size, self.name(step, segment), "missing" if is_gap else "")
                 segment = last + 1
             position += 1
 

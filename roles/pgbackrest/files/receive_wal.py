@@ -66,14 +66,13 @@ class Receiver:
             self.stream_from(primary)
 
     def primary(self) -> dict[str, t.Any] | None:
-        """The one member whose agent says that it is primary; None for none, and for two: that is not ours to settle."""
-        found = [member for member, says in zip(self.members, self.pool.map(self.is_primary, self.members)) if says]
+        """The one member whose agent says that it is primary; None for none, and for two: not ours to settle."""
+        answers = self.pool.map(self.is_primary, self.members)
+        found = [member for member, says in zip(self.members, answers, strict=True) if says]
         return found[0] if len(found) == 1 else None
 
     def is_primary(self, member: dict[str, t.Any]) -> bool:
-        connection = http.client.HTTPConnection(
-            member["address"], self.settings["health_port"], timeout=ASK_TIMEOUT
-        )
+        connection = http.client.HTTPConnection(member["address"], self.settings["health_port"], timeout=ASK_TIMEOUT)
         try:
             connection.request("HEAD", "/primary")
             return connection.getresponse().status == 200
@@ -173,7 +172,7 @@ class Receiver:
             if self.archived(path.name):
                 path.unlink()
             elif number < far_over:
-                print(f"{path.name} is removed to keep the disk from filling; repository 1 does not have it", flush=True)
+                print(f"{path.name} is removed, else the disk fills; repository 1 does not have it", flush=True)
                 path.unlink()
 
     def archived(self, segment: str) -> bool:

@@ -46,9 +46,7 @@ class Request:
     """What PostgreSQL asked for, and how to answer."""
 
     def __init__(self, arguments: list[str]) -> None:
-        options = dict(
-            (argument[2:] + "=").split("=", 2)[:2] for argument in arguments if argument.startswith("--")
-        )
+        options = dict((argument[2:] + "=").split("=", 2)[:2] for argument in arguments if argument.startswith("--"))
         unknown = set(options) - {"lenient", "stanza", "received", "timeout", "pgbackrest", "descriptor"}
         files = [argument for argument in arguments if not argument.startswith("--")]
         if unknown or len(files) != 2:

@@ -193,9 +193,8 @@ class Promotion:
 
 def shutdown_begin(dump: str) -> str | None:
     """Where the shutdown checkpoint begins, if it is the last record of the dump."""
-    last = None
-    for last in RECORD.finditer(dump):
-        pass
+    records = list(RECORD.finditer(dump))
+    last = records[-1] if records else None
     return last.group(1) if last is not None and last.group(2) == "CHECKPOINT_SHUTDOWN" else None
 
 

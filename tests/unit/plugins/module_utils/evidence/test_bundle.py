@@ -26,7 +26,7 @@ def test_a_folder_is_named_by_time_operation_and_cluster(tmp_path: Path) -> None
 
 
 def test_two_of_the_same_second_have_two_folders(tmp_path: Path) -> None:
-    paths = {create(tmp_path).path for _ in range(20)}
+    paths = {create(tmp_path).path for _try in range(20)}
     assert len(paths) == 20
 
 

@@ -85,7 +85,7 @@ def test_everything_lies_within_the_picture(length: float, width: int) -> None:
     scene = outage(length)
     for window, near in ((picture.close_up(scene), None), (picture.whole(scene), picture.close_up(scene))):
         svg = drawn(scene, window, width, near)
-        _, _, right, bottom = (float(number) for number in svg.attrib["viewBox"].split())
+        right, bottom = (float(number) for number in svg.attrib["viewBox"].split()[2:])
         for text in svg.iter("text"):
             x, y = float(text.attrib["x"]), float(text.attrib["y"])
             length_of_text = len("".join(text.itertext())) * picture.LETTER

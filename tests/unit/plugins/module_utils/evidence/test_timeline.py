@@ -79,7 +79,7 @@ def _append_many(path: Path, count: int) -> None:
 
 def test_several_processes_write_one_chain(timeline: Timeline) -> None:
     context = multiprocessing.get_context("fork")
-    workers = [context.Process(target=_append_many, args=(timeline.path, 20)) for _ in range(4)]
+    workers = [context.Process(target=_append_many, args=(timeline.path, 20)) for _worker in range(4)]
     for worker in workers:
         worker.start()
     for worker in workers:

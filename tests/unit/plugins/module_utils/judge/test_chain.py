@@ -64,8 +64,10 @@ MARKS = {
 }  # fmt: skip
 
 
-def built(marks: t.Any = MARKS, of: ledger.Ledger | None = None) -> chain.Chain:
-    return chain.build(chain.gaps(of or outage_book()), chain.read_marks(marks), at_least_seconds=0.25)
+def built(marks: t.Any = None, of: ledger.Ledger | None = None) -> chain.Chain:
+    return chain.build(
+        chain.gaps(of or outage_book()), chain.read_marks(MARKS if marks is None else marks), at_least_seconds=0.25
+    )
 
 
 def verdicts(found: chain.Chain, **options: t.Any) -> dict[str, Verdict]:

@@ -109,7 +109,7 @@ def test_the_end_of_a_timeline_that_was_lost_is_no_hole() -> None:
 def test_a_row_that_nobody_tried_is_a_phantom() -> None:
     book = ledger.parse(lines(*both(5)))
     sets = ledger.compare(book, [*keys(*both(5)), (0, 6), (7, 1)])
-    assert [key for key, _ in sets.phantom] == [(0, 6), (7, 1)]
+    assert [key for key, _row in sets.phantom] == [(0, 6), (7, 1)]
     assert verdicts(book, sets)["nothing_invented"] is Verdict.FAILED
 
 
@@ -216,7 +216,7 @@ def test_the_attempt_under_way_when_a_probe_was_killed_is_in_doubt() -> None:
     book = ledger.parse(lines(attempt(0, 1), attempt(0, 2), foot=None))
     sets = ledger.compare(book, [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2)])
     assert sets.doubt_present == 2
-    assert [key for key, _ in sets.phantom] == [(1, 2)]
+    assert [key for key, _row in sets.phantom] == [(1, 2)]
 
 
 @given(st.lists(st.one_of(st.text(), st.sampled_from(lines(*both(3))))))
@@ -241,7 +241,7 @@ def test_exactly_what_was_taken_away_is_lost_and_exactly_what_was_added_is_phant
     assert book.problems == []
     sets = ledger.compare(book, (acked - lost) | happened | strangers)
     assert {one.key for one in sets.lost} == lost
-    assert {key for key, _ in sets.phantom} == strangers
+    assert {key for key, _row in sets.phantom} == strangers
     assert (sets.doubt_present, sets.doubt_absent) == (len(happened), len(open_ones - happened))
     assert {one.key for one in sets.hole} == {
         (client, seq) for client, seq in lost if any(c == client and s > seq for c, s in acked - lost)

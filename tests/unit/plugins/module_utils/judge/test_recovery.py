@@ -36,13 +36,13 @@ def ledger_lines(*, gap: float = 4.0, failed: bool = True, footer: bool = True) 
              "lsn": f"0/{seq * 16:X}" if acked else None, "error": None}
         )  # fmt: skip
 
-    for _ in range(20):
+    for _try in range(20):
         add("acked", 0.1)
     if failed:
         add("failed", gap / 2)
         gap /= 2
     add("acked", gap)
-    for _ in range(20):
+    for _try in range(20):
         add("acked", 0.1)
     if footer:
         records.append(
