@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import typing as t
 from dataclasses import dataclass
+from pathlib import Path
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import poll
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner
@@ -78,8 +79,11 @@ def arm(armed: Armed, token: str, deadline: float, user: str, *, run: Runner) ->
     """Start the program and wait until it says that it is armed.
 
     :raises RefusedError: it says that it cannot be.
+    :raises UnknownError: it says nothing; it was stopped again.
     """
     disarm(armed, run=run)
+    # What an earlier arming left, perhaps under the same token, would be read as this one's word.
+    Path(armed.state_file).unlink(missing_ok=True)
     argv = [
         "systemd-run", "--quiet", f"--unit={armed.unit}", "--collect", f"--uid={user}",
         f"--property=RuntimeMaxSec={deadline + GRACE_SECONDS}",
@@ -91,9 +95,18 @@ def arm(armed: Armed, token: str, deadline: float, user: str, *, run: Runner) ->
         now = state(armed)
         return now if now.get("token") == token else None
 
-    answer = poll(said, timeout=ARM_SECONDS, interval=POLL_SECONDS, what=f"{armed.unit} says that it is armed")
+    try:
+        answer = poll(said, timeout=ARM_SECONDS, interval=POLL_SECONDS, what=f"{armed.unit} says that it is armed")
+    except UnknownError as error:
+        disarm(armed, run=run)
+        error.next_step = f"read why on this host: journalctl --unit {armed.unit}"
+        raise
     if answer["state"] == "failed":
-        raise RefusedError(answer["reason"])
+        raise RefusedError(
+            answer["reason"],
+            possible="a running primary can be armed to stop, a standby that streams from it to take over",
+            next_step="see what is wrong with module cluster_info, correct it, and begin anew",
+        )
     return answer
 
 
@@ -118,7 +131,14 @@ def await_end(armed: Armed, token: str, wanted: str, timeout: float) -> dict[str
 
     answer = poll(ended, timeout=timeout, interval=POLL_SECONDS, what=f"{armed.unit} ends")
     if answer["state"] in ("expired", "disarmed"):
-        raise RefusedError(f"{armed.unit} {answer['state']}: {answer['reason']}")
+        raise RefusedError(
+            f"{armed.unit} {answer['state']}: {answer['reason']}",
+            next_step="see that the cluster is healthy with module cluster_info, and begin anew",
+        )
     if answer["state"] != wanted:
-        raise UnknownError(f"{armed.unit} {answer['state']}: {answer['reason']}", changed=True)
+        raise UnknownError(
+            f"{armed.unit} {answer['state']}: {answer['reason']}",
+            changed=True,
+            next_step=f"see who is primary with module cluster_info, and why: journalctl --unit {armed.unit}",
+        )
     return answer

@@ -95,12 +95,24 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import Deadline
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.members import read_descriptor, read_members
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import run
-from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import ResilienceError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, ResilienceError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import topology
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.verdict import Verdict
 
 #: Seconds between two readings while waiting for a healthy cluster.
 INTERVAL = 0.5
+
+
+def left_over(members: t.Sequence[dict[str, t.Any]], without: t.Collection[str]) -> list[dict[str, t.Any]]:
+    """The members that are asked.
+
+    :raises InputError: a name is no member's.
+    """
+    names = [one["name"] for one in members]
+    unknown = [name for name in without if name not in names]
+    if unknown:
+        raise InputError("what is not a member cannot be left out", given=", ".join(unknown), possible=", ".join(names))
+    return [one for one in members if one["name"] not in without]
 
 
 def as_result(cluster: str, members: t.Sequence[topology.Member]) -> dict[str, t.Any]:
@@ -135,7 +147,7 @@ def main() -> None:
     )
     try:
         facts = read_descriptor(module.params["descriptor"])
-        facts["members"] = [one for one in facts["members"] if one["name"] not in module.params["without"]]
+        facts["members"] = left_over(facts["members"], module.params["without"])
         deadline = Deadline(module.params["healthy_within"])
         while True:
             members = read_members(facts, timeout=module.params["timeout"], run=run)

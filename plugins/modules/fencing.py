@@ -37,10 +37,14 @@ options:
     required: true
     choices: [host, agent]
   agent:
-    description: Path or name of the fence agent, for O(method=agent).
+    description:
+      - Path or name of the fence agent, for O(method=agent). A name is looked for in C(PATH), C(/usr/sbin), C(/sbin)
+        and C(/usr/local/sbin).
     type: path
   options:
-    description: The fence agent's options, such as C(ip), C(username), C(password), C(plug). They reach it on stdin.
+    description:
+      - The fence agent's options, such as C(ip), C(username), C(password), C(plug). They reach it on stdin.
+      - Each value is a secret to Ansible, which masks it wherever it stands in what this module returns.
     type: dict
     default: {}
   timeout:
@@ -92,10 +96,17 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fraiseql.resilience.plugins.module_utils import armed
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import fencing
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import run
-from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import ResilienceError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, ResilienceError
 
 
 def act(given: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+    if given["method"] == "agent" and given["state"] == "unfenced":
+        raise InputError(
+            "a fence agent is only asked to switch off",
+            given="state=unfenced with method=agent",
+            possible="state=unfenced with method=host",
+            next_step="switch the host on, then run the playbook rejoin",
+        )
     if given["method"] == "agent":
         agent = fencing.Agent(given["agent"], {str(key): str(value) for key, value in given["options"].items()})
         changed, proof = fencing.by_agent(agent, given["member"], given["timeout"], check_mode=check_mode, run=run)

@@ -87,7 +87,11 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import 
     ResilienceError,
     UnknownError,
 )
-from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery_end import last_switch, reached
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery_end import (
+    checked_lsn,
+    last_switch,
+    reached,
+)
 
 
 def read_member(path: str) -> recovery.Member:
@@ -117,12 +121,20 @@ def end_recovery(member: recovery.Member, target_lsn: str | None, timeout: float
         "seconds": (seen - begin) / 1e9,
         "clock": seen,
     }
+    if timeline == 1 and target_lsn is not None:
+        raise UnknownError(
+            f"no recovery ended here, so nothing proves that {target_lsn} was reached: the member is on timeline 1",
+            changed=started,
+            next_step="restore the member with the playbook restore",
+        )
     if timeline > 1:
         switch = last_switch(recovery.read_history(member, timeline))
         result["ended_at"] = dataclasses.asdict(switch)
         if not reached(switch, target_lsn=target_lsn):
             raise UnknownError(
-                f"the recovery ended at {switch.lsn} ({switch.reason}), before its target {target_lsn}", changed=True
+                f"the recovery ended at {switch.lsn} ({switch.reason}), before its target {target_lsn}",
+                changed=started,
+                next_step="WAL is missing in the repositories: see how far they reach with module pgbackrest_info",
             )
     return result
 
@@ -138,8 +150,10 @@ def main() -> None:
     )
     try:
         member = read_member(module.params["descriptor"])
+        if module.params["target_lsn"] is not None:
+            checked_lsn(module.params["target_lsn"])
         if module.check_mode:
-            module.exit_json(changed=True)
+            module.exit_json(changed=not recovery.is_started(member, run=run))
         result = end_recovery(member, module.params["target_lsn"], module.params["timeout"])
     except ResilienceError as error:
         module.fail_json(**error.as_result())

@@ -13,38 +13,42 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import p
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.local_sql import LocalServer
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.promotion import create_slots
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner
-from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import CommandError, RefusedError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import (
+    CommandError,
+    RefusedError,
+    ResilienceError,
+    UnknownError,
+)
 
 POLL_SECONDS = 0.2
 #: A slot of a time as primary would hold WAL back for ever: nobody streams from here now.
-DROP_SLOTS = """
-SELECT count(pg_drop_replication_slot(slot_name)) FROM pg_replication_slots
- WHERE slot_type = 'physical' AND NOT active AND restart_lsn IS NOT NULL
-"""
+STALE_SLOTS = "FROM pg_replication_slots WHERE slot_type = 'physical' AND NOT active AND restart_lsn IS NOT NULL"
+COUNT_SLOTS = f"SELECT count(*) {STALE_SLOTS}"
+DROP_SLOTS = f"SELECT count(pg_drop_replication_slot(slot_name)) {STALE_SLOTS}"
+#: What systemd says of a unit that is neither running nor on its way.
+DOWN = ("inactive", "failed")
 
 
 def start_as_standby(member: t.Mapping[str, t.Any], timeout: float, *, check_mode: bool, run: Runner) -> bool:
-    """Make sure that the member runs as a standby. True if it did not.
+    """Make sure that the member runs as a standby whose slots hold nothing back. True if something had to be done.
 
     :raises RefusedError: it runs as a primary.
+    :raises UnknownError: it runs and does not say as what, or was started and did not become a standby in time.
     """
     server = LocalServer.of(member, run)
-    role = in_recovery(server)
+    role = _settled(server, member["unit"], timeout)
     if role is False:
         raise RefusedError(
             f"{member['name']} runs as a primary",
+            possible="a standby, or a member that is stopped",
             next_step="move the primary with the playbook switchover, or fence it if another one is primary",
         )
-    if role is None and not check_mode:
-        signal = Path(member["data_dir"]) / "standby.signal"
-        signal.touch()
-        shutil.chown(signal, member["os_user"], member["os_user"])
-        run(["systemctl", "start", member["unit"]], timeout=timeout)
-        poll(lambda: in_recovery(server), timeout=timeout, interval=POLL_SECONDS, what=f"{member['name']} is a standby")
-    if not check_mode:
-        server.value(DROP_SLOTS)
-        server.value(create_slots(member))
-    return role is None
+    if check_mode:
+        return role is None or server.value(COUNT_SLOTS) != "0"
+    if role is None:
+        _start(server, member, timeout)
+    slots = int(server.value(DROP_SLOTS)) + int(server.value(create_slots(member)))
+    return role is None or slots > 0
 
 
 def in_recovery(server: LocalServer) -> bool | None:
@@ -53,3 +57,42 @@ def in_recovery(server: LocalServer) -> bool | None:
         return server.value("SELECT pg_is_in_recovery()") == "t"
     except CommandError:
         return None
+
+
+def _settled(server: LocalServer, unit: str, timeout: float) -> bool | None:
+    """As :func:`in_recovery`; but None only where the unit is down, not where it starts, stops or hangs."""
+
+    def settled() -> tuple[bool | None] | None:
+        role = in_recovery(server)
+        if role is not None:
+            return (role,)
+        state = server.run(["systemctl", "is-active", unit], timeout=10, check=False).stdout.strip()
+        return (None,) if state in DOWN else None
+
+    try:
+        return poll(settled, timeout=timeout, interval=POLL_SECONDS, what=f"{unit} answers, or is down")[0]
+    except UnknownError as error:
+        error.next_step = f"see why with systemctl status {unit}; what hangs is ended by module fencing, method host"
+        raise
+
+
+def _start(server: LocalServer, member: t.Mapping[str, t.Any], timeout: float) -> None:
+    signal = Path(member["data_dir"]) / "standby.signal"
+    signal.touch()
+    shutil.chown(signal, member["os_user"], member["os_user"])
+    try:
+        server.run(["systemctl", "start", member["unit"]], timeout=timeout)
+        # It may answer for nobody at first; what it answers then is what it is.
+        standby = poll(
+            lambda: in_recovery(server), timeout=timeout, interval=POLL_SECONDS, what=f"{member['name']} is a standby"
+        )
+    except ResilienceError as error:
+        error.changed = True
+        error.next_step = f"read PostgreSQL's log on {member['name']}; if its history diverged, run playbook rejoin"
+        raise
+    if not standby:
+        raise UnknownError(
+            f"{member['name']} was started as a standby and is a primary",
+            changed=True,
+            next_step="fence it at once with module fencing, unless it is the only primary",
+        )

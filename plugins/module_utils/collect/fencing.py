@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import utc_now
+from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import poll, utc_now
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import (
     CommandError,
@@ -22,6 +24,14 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import 
 MARK = Path("/var/lib/fraiseql-resilience/fenced")
 #: Exit codes of a ClusterLabs agent's status: FenceAgentAPI.
 STATUS_ON, STATUS_OFF = 0, 2
+#: Where fence agents are installed; the PATH of a user's session often lacks it.
+AGENT_PATHS = ("/usr/sbin", "/sbin", "/usr/local/sbin")
+#: What a fence agent must not be told by its options: it would do something else than what it was asked.
+RESERVED = ("action", "option", "o")
+PROC = Path("/proc")
+#: Seconds that processes have to vanish after SIGKILL.
+VANISH_SECONDS = 5.0
+POLL_SECONDS = 0.05
 CLUSTER_STATE = re.compile(r"^Database cluster state:\s+(.+)$", re.MULTILINE)
 
 
@@ -34,11 +44,37 @@ class Agent:
 
     def ask(self, action: str, timeout: float, run: Runner) -> int:
         """The exit code of one action."""
-        wrong = [key for key, value in self.options.items() if "\n" in key + value or "=" in key]
+        wrong = [
+            key
+            for key, value in self.options.items()
+            if any(end in key + value for end in "\r\n\0") or "=" in key or key.strip() in RESERVED
+        ]
         if wrong:
-            raise InputError("these options cannot be given to a fence agent", given=", ".join(wrong))
+            raise InputError(
+                "these options cannot be given to a fence agent",
+                given=", ".join(repr(key) for key in wrong),
+                possible=f"options of one line each, none of them called {', '.join(RESERVED)}",
+                next_step="correct them in the inventory",
+            )
         lines = [f"action={action}", *(f"{key}={value}" for key, value in self.options.items())]
-        return run([self.path], timeout=timeout, stdin="\n".join(lines) + "\n", check=False).rc
+        return run([installed(self.path)], timeout=timeout, stdin="\n".join(lines) + "\n", check=False).rc
+
+
+def installed(agent: str) -> str:
+    """The path of the agent, which may be given as a name.
+
+    :raises InputError: there is no such program.
+    """
+    places = [*os.environ.get("PATH", os.defpath).split(os.pathsep), *AGENT_PATHS]
+    found = shutil.which(agent, path=os.pathsep.join(places))
+    if found is None:
+        raise InputError(
+            "there is no such fence agent on the host that would run it",
+            given=agent,
+            possible=f"an executable file, or the name of one in {os.pathsep.join(places)}",
+            next_step="install it, on Debian with the package fence-agents, or correct its path in the inventory",
+        )
+    return found
 
 
 def by_agent(agent: Agent, member: str, timeout: float, *, check_mode: bool, run: Runner) -> tuple[bool, str]:
@@ -50,6 +86,12 @@ def by_agent(agent: Agent, member: str, timeout: float, *, check_mode: bool, run
     before = _asked(agent, "status", member, timeout, run)
     if before == STATUS_OFF:
         return False, proof
+    if check_mode and before != STATUS_ON:
+        raise UnknownError(
+            f"the fence agent does not know whether {member} is on: its status ended with {before}",
+            possible=f"status {STATUS_ON} (on) or {STATUS_OFF} (off)",
+            next_step="try the agent by hand with the same options",
+        )
     if check_mode:
         return True, f"the fence agent {Path(agent.path).name} answers, and would switch {member} off"
     off = _asked(agent, "off", member, timeout, run)
@@ -78,31 +120,68 @@ def _asked(agent: Agent, action: str, member: str, timeout: float, run: Runner) 
 def by_host(member: t.Mapping[str, t.Any], timeout: float, *, check_mode: bool, run: Runner) -> tuple[bool, str]:
     """Stop and mask PostgreSQL on this host, and prove that nothing of it runs.
 
-    :raises UnknownError: a postmaster is left.
+    In this order: the mark, so that the gateway leaves this member alone from now on; the mask, so that nobody starts
+    it again, also after a reboot; a fast shutdown; SIGKILL for what is left after ``timeout`` seconds; the proof.
+
+    :raises UnknownError: it could not be masked, or a process is left.
     """
-    done = MARK.exists() and _postmaster(member) is None
+    name = member["name"]
+    done = MARK.exists() and _masked(member, run) and not _processes(member)
     if check_mode or done:
-        return not done, f"PostgreSQL {'does not run' if done else 'would be stopped and masked'} on {member['name']}"
-    # First of all the mark: the gateway leaves this member alone from now on.
-    MARK.write_text(f"{utc_now()}\n", encoding="utf-8")
-    run(["systemctl", "mask", "--runtime", member["unit"]], timeout=10)
-    run(["systemctl", "kill", "--signal=SIGINT", "--kill-whom=main", member["unit"]], timeout=10, check=False)
-    _stop(member, timeout, run)
-    left = _postmaster(member)
-    if left is not None:
-        raise UnknownError(f"{member['name']} is not proven fenced: its postmaster {left} still runs", changed=True)
+        return not done, f"PostgreSQL {'does not run' if done else 'would be stopped and masked'} on {name}"
+    marked = _mark()
+    try:
+        _mask(member, run)
+        run(["systemctl", "kill", "--signal=SIGINT", "--kill-whom=main", member["unit"]], timeout=10, check=False)
+        _stop(member, timeout, run)
+    except CommandError as error:
+        raise UnknownError(
+            f"{name} is not proven fenced: {error.message}",
+            changed=True,
+            next_step="let its fence agent switch the host off (method agent)",
+        ) from error
+    left = _processes(member)
+    if left:
+        raise UnknownError(
+            f"{name} is not proven fenced: of its PostgreSQL still run {', '.join(map(str, left))}",
+            changed=True,
+            next_step="let its fence agent switch the host off (method agent)",
+        )
+    without = "" if marked else ", but it could not be marked as fenced"
     state = _state(member, run)
-    return True, f"no postmaster runs on {member['name']}, its unit is masked, its control file says '{state}'"
+    return True, f"no postmaster runs on {name}, its unit is masked, its control file says '{state}'{without}"
 
 
 def undo_host(member: t.Mapping[str, t.Any], *, check_mode: bool, run: Runner) -> tuple[bool, str]:
     """Take mask and mark away, so that the member can be started again."""
-    masked = run(["systemctl", "is-enabled", member["unit"]], timeout=10, check=False).stdout.startswith("masked")
-    changed = masked or MARK.exists()
+    changed = _masked(member, run) or MARK.exists()
     if changed and not check_mode:
+        run(["systemctl", "unmask", member["unit"]], timeout=10)
         run(["systemctl", "unmask", "--runtime", member["unit"]], timeout=10)
         MARK.unlink(missing_ok=True)
-    return changed, f"{member['name']} is not fenced"
+    return changed, f"{member['name']} {'would not be' if changed and check_mode else 'is not'} fenced"
+
+
+def _mark() -> bool:
+    """Leave the mark. A disk that is full or broken must not keep this member from being fenced."""
+    try:
+        MARK.write_text(f"{utc_now()}\n", encoding="utf-8")
+    except OSError:
+        return MARK.exists()
+    return True
+
+
+def _masked(member: t.Mapping[str, t.Any], run: Runner) -> bool:
+    answer = run(["systemctl", "is-enabled", member["unit"]], timeout=10, check=False)
+    return answer.stdout.startswith("masked")
+
+
+def _mask(member: t.Mapping[str, t.Any], run: Runner) -> None:
+    """For good; where the disk does not take that, until the next boot."""
+    try:
+        run(["systemctl", "mask", member["unit"]], timeout=10)
+    except CommandError:
+        run(["systemctl", "mask", "--runtime", member["unit"]], timeout=10)
 
 
 def _stop(member: t.Mapping[str, t.Any], timeout: float, run: Runner) -> None:
@@ -111,16 +190,32 @@ def _stop(member: t.Mapping[str, t.Any], timeout: float, run: Runner) -> None:
         run(["systemctl", "stop", member["unit"]], timeout=timeout)
     except CommandError:
         run(["systemctl", "kill", "--signal=SIGKILL", member["unit"]], timeout=10, check=False)
+        try:
+            poll(
+                lambda: None if _processes(member) else True,
+                timeout=VANISH_SECONDS,
+                interval=POLL_SECONDS,
+                what="PostgreSQL vanishes after SIGKILL",
+            )
+        except UnknownError:
+            return  # Whatever is left is found, and named, by whoever looks for the proof.
 
 
-def _postmaster(member: t.Mapping[str, t.Any]) -> int | None:
-    """The pid of a running postmaster of this data directory."""
+def _processes(member: t.Mapping[str, t.Any]) -> list[int]:
+    """The pids of this data directory's PostgreSQL: its postmaster, and backends that outlived it.
+
+    Each of them works in the data directory, which the kernel tells without touching storage that may be frozen.
+    """
+    data_dir = os.path.realpath(member["data_dir"])
+    return sorted(int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit() and _works_in(entry, data_dir))
+
+
+def _works_in(process: Path, data_dir: str) -> bool:
     try:
-        pid = int((Path(member["data_dir"]) / "postmaster.pid").read_text(encoding="utf-8").split()[0])
-        command = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
-    except (OSError, ValueError, IndexError):
-        return None
-    return pid if command.startswith("postgres") else None
+        command = (process / "comm").read_text(encoding="utf-8")
+        return command.startswith("postgres") and str((process / "cwd").readlink()) == data_dir
+    except (FileNotFoundError, ProcessLookupError):
+        return False  # It ended meanwhile, or is a zombie, which holds nothing any more.
 
 
 def _state(member: t.Mapping[str, t.Any], run: Runner) -> str:

@@ -8,26 +8,35 @@ from __future__ import annotations
 import glob
 import json
 import socket
+import threading
 import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
+from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import Deadline
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import CommandError, InputError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.topology import Member, Standing
 
 DESCRIPTOR = "/etc/fraiseql-resilience/observer.json"
 
+#: The line of psql's errors that says why; others warn before it, or ask questions after it.
+TELLING = ("error:", "FATAL:", "ERROR:")
+
 #: Everything at once, so that one member's facts are of one moment. Names are those of judge.topology.Member.
+#: Of a standby whose primary is gone, the control file tells the timeline of its last restart point, minutes ago
+#: perhaps; the WAL that it received since tells the one that it has followed.
 READING = """
 SELECT json_build_object(
   'in_recovery', in_recovery,
   'version', current_setting('server_version_num')::int / 10000,
   'system_id', (SELECT system_identifier::text FROM pg_control_system()),
   'timeline', CASE WHEN in_recovery
-      THEN greatest((SELECT received_tli FROM pg_stat_wal_receiver),
-                    (SELECT timeline_id FROM pg_control_checkpoint()),
-                    (SELECT min_recovery_end_timeline FROM pg_control_recovery()))
+      THEN coalesce((SELECT received_tli FROM pg_stat_wal_receiver),
+                    greatest((SELECT timeline_id FROM pg_control_checkpoint()),
+                             (SELECT min_recovery_end_timeline FROM pg_control_recovery()),
+                             (SELECT max(('x' || substr(name, 1, 8))::bit(32)::int) FROM pg_ls_waldir()
+                               WHERE name ~ '^[0-9A-F]{24}$')))
       ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END,
   'written_lsn', CASE WHEN in_recovery
       THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) ELSE pg_current_wal_flush_lsn() END,
@@ -67,13 +76,10 @@ def read_descriptor(path: str) -> dict[str, t.Any]:
 def read_members(facts: t.Mapping[str, t.Any], *, timeout: float, run: Runner) -> list[Member]:
     """One reading of each member, in the descriptor's order. Takes about ``timeout`` seconds at the most."""
     members = facts["members"]
-    with ThreadPoolExecutor(max_workers=2 * len(members) or 1) as pool:
-        ssh = [pool.submit(port_answers, one["address"], one["ssh_port"], timeout) for one in members]
+    answers = Ports([(one["address"], one["ssh_port"]) for one in members], timeout)
+    with ThreadPoolExecutor(max_workers=len(members) or 1) as pool:
         readings = [pool.submit(read_member, one, facts, timeout=timeout, run=run) for one in members]
-        return [
-            reading.result()._replace(ssh_answers=answers.result())
-            for reading, answers in zip(readings, ssh, strict=True)
-        ]
+    return [reading.result()._replace(ssh_answers=answers.of(i)) for i, reading in enumerate(readings)]
 
 
 def read_member(one: t.Mapping[str, t.Any], facts: t.Mapping[str, t.Any], *, timeout: float, run: Runner) -> Member:
@@ -114,14 +120,37 @@ def port_answers(address: str, port: int, timeout: float) -> bool:
         return False
 
 
+class Ports:
+    """Which ports answer, all asked at once. Looking up a name knows no timeout, so a slow one is left behind."""
+
+    def __init__(self, places: t.Sequence[tuple[str, int]], timeout: float) -> None:
+        self._deadline = Deadline(timeout)
+        self._found: dict[int, bool] = {}
+        self._threads = [
+            threading.Thread(target=self._look, args=(i, *place, timeout), daemon=True)
+            for i, place in enumerate(places)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def of(self, index: int) -> bool:
+        """Did that place answer in time?"""
+        self._threads[index].join(self._deadline.left())
+        return self._found.get(index, False)
+
+    def _look(self, index: int, address: str, port: int, timeout: float) -> None:
+        self._found[index] = port_answers(address, port, timeout)
+
+
 def _standing_of(error: Exception) -> tuple[Standing, str]:
     text = (getattr(error, "stderr_tail", "") or str(error)).strip()
-    last = text.splitlines()[-1] if text else "no answer"
+    lines = text.splitlines() or ["no answer"]
+    telling = next((line for line in lines if any(word in line for word in TELLING)), lines[-1])
     if "starting up" in text or "not yet accepting" in text or "shutting down" in text:
-        return Standing.STARTING, last
+        return Standing.STARTING, telling
     if "Connection refused" in text:
-        return Standing.REFUSED, last
-    return Standing.UNSEEN, last
+        return Standing.REFUSED, telling
+    return Standing.UNSEEN, telling
 
 
 def _quoted(value: object) -> str:

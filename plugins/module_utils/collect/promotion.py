@@ -11,7 +11,8 @@ import typing as t
 from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import monotonic_ns, poll, utc_now
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.local_sql import LocalServer
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner
-from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import UnknownError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import CommandError, UnknownError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery_end import checked_lsn
 
 #: Seconds between two looks at the replay.
 POLL_SECONDS = 0.05
@@ -33,8 +34,11 @@ def promote(
 ) -> dict[str, t.Any]:
     """Replay what is there, make the others' slots, promote. A primary is left alone.
 
-    :raises UnknownError: ``require_lsn`` was not replayed in time, so WAL is missing here; nothing was changed.
+    :raises UnknownError: ``require_lsn`` was not replayed in time, so WAL is missing here, and nothing was changed; or
+        PostgreSQL did not say that the promotion ended.
     """
+    if require_lsn is not None:
+        checked_lsn(require_lsn)
     server = LocalServer.of(member, run)
     events: list[dict[str, t.Any]] = []
     standby = server.value("SELECT pg_is_in_recovery()") == "t"
@@ -43,8 +47,7 @@ def promote(
             _await_replay(server, require_lsn, timeout)
         server.value(create_slots(member))
         _event(events, "promote_asked")
-        if server.value(f"SELECT pg_promote(true, {PROMOTE_SECONDS})", timeout=PROMOTE_SECONDS + 5) != "t":
-            raise UnknownError("PostgreSQL did not end its recovery after it was asked to promote", changed=True)
+        _ask_to_promote(server, member["name"])
         _event(events, "writable")
     if standby and check_mode:
         return {"changed": True, "events": [], "clock": monotonic_ns()}
@@ -79,7 +82,25 @@ def _await_replay(server: LocalServer, lsn: str, timeout: float) -> None:
     def replayed() -> bool | None:
         return True if server.value(f"SELECT pg_last_wal_replay_lsn() >= '{lsn}'::pg_lsn") == "t" else None
 
-    poll(replayed, timeout=timeout, interval=POLL_SECONDS, what=f"WAL up to {lsn} is replayed")
+    try:
+        poll(replayed, timeout=timeout, interval=POLL_SECONDS, what=f"WAL up to {lsn} is replayed")
+    except UnknownError as error:
+        error.given = f"require_lsn {lsn}, replayed up to {server.value('SELECT pg_last_wal_replay_lsn()')}"
+        error.next_step = "bring the missing WAL to this host, or choose the member that holds it"
+        raise
+
+
+def _ask_to_promote(server: LocalServer, name: str) -> None:
+    try:
+        answer = server.value(f"SELECT pg_promote(true, {PROMOTE_SECONDS})", timeout=PROMOTE_SECONDS + 5)
+    except CommandError as error:
+        answer = error.message
+    if answer != "t":
+        raise UnknownError(
+            f"{name} was asked to promote and did not end its recovery within {PROMOTE_SECONDS} s ({answer})",
+            changed=True,
+            next_step=f"read PostgreSQL's log on {name}; it may still become primary",
+        )
 
 
 def _event(events: list[dict[str, t.Any]], name: str) -> None:

@@ -13,7 +13,10 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import D
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.local_sql import LocalServer
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import CommandError, UnknownError
-from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery_end import fatal_lines
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery_end import (
+    fatal_lines,
+    history_file_name,
+)
 
 #: Seconds between two looks at a recovering server; a look costs about 30 ms.
 POLL_SECONDS = 0.1
@@ -47,11 +50,16 @@ class Member:
 
 def start(member: Member, *, run: Runner) -> bool:
     """Ask systemd to start the member's unit, without waiting for it. True if it did not run before."""
-    if _unit_state(member, run) in ("active", "activating"):
+    if is_started(member, run=run):
         return False
     run(["systemctl", "reset-failed", member.unit], timeout=10, check=False)
     run(["systemctl", "start", "--no-block", member.unit], timeout=10)
     return True
+
+
+def is_started(member: Member, *, run: Runner) -> bool:
+    """Is the member's unit running, or about to?"""
+    return _unit_state(member, run) in ("active", "activating")
 
 
 def await_end(member: Member, *, timeout: float, run: Runner) -> None:
@@ -82,8 +90,19 @@ def timeline(member: Member, *, run: Runner) -> int:
 
 
 def read_history(member: Member, number: int) -> str:
-    """The text of a timeline's history file, from the member's own WAL directory."""
-    return (Path(member.data_dir) / "pg_wal" / f"{number:08X}.history").read_text(encoding="utf-8")
+    """The text of a timeline's history file, from the member's own WAL directory.
+
+    :raises UnknownError: it is not there.
+    """
+    path = Path(member.data_dir) / "pg_wal" / history_file_name(number)
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UnknownError(
+            f"where the recovery ended cannot be proven: {error.strerror}: {path}",
+            changed=True,
+            next_step="see that this member was restored by the playbook restore, and not otherwise",
+        ) from error
 
 
 def _server(member: Member, run: Runner) -> LocalServer:
@@ -111,7 +130,9 @@ def _size(path: str) -> int:
 def _read_from(path: str, begin: int) -> str:
     try:
         with open(path, "rb") as log:
-            log.seek(max(begin, _size(path) - LOG_TAIL_BYTES))
+            size = _size(path)
+            # A log that is shorter than it was has been rotated: all of it is new.
+            log.seek(max(begin if begin <= size else 0, size - LOG_TAIL_BYTES))
             return log.read().decode("utf-8", errors="replace")
     except FileNotFoundError:
         return ""

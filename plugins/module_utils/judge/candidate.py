@@ -36,7 +36,7 @@ def switchover(cluster: t.Mapping[str, t.Any], wanted: str | None = None) -> Pla
     :raises RefusedError: there is no primary to switch from, or nobody who could take over.
     :raises InputError: ``wanted`` is not a standby of this cluster.
     """
-    members: list[Seen] = cluster["members"]
+    members = _members(cluster)
     if cluster["primary"] is None:
         raise RefusedError(
             "there is no single primary to switch over from",
@@ -53,10 +53,14 @@ def failover(cluster: t.Mapping[str, t.Any], wanted: str | None = None, lost: st
     """The plan after the primary was lost: whoever holds most WAL, in the lost primary's region first.
 
     :param lost: the lost primary's name; without it, the one member that was not seen or refuses.
-    :raises RefusedError: a primary accepts writes, it is not clear who was lost, or nobody can take over.
+    A standby that stayed on an older timeline is never chosen, however much WAL it holds: it misses all that was
+    written since.
+
+    :raises RefusedError: a primary accepts writes, it is not clear who was lost or what the cluster is, or nobody can
+        take over.
     :raises InputError: ``lost`` or ``wanted`` is no member.
     """
-    members: list[Seen] = cluster["members"]
+    members = _members(cluster)
     primaries = [member["name"] for member in members if member["standing"] == "primary"]
     if len(primaries) > 1:
         raise RefusedError(
@@ -72,7 +76,15 @@ def failover(cluster: t.Mapping[str, t.Any], wanted: str | None = None, lost: st
         )
     old = _lost(members, lost)
     others = [member for member in members if member["name"] != old["name"]]
-    rejected = {member["name"]: reason for member in others if (reason := _cannot_serve(member))}
+    if len({member["system_id"] for member in members} - {None}) > 1:
+        raise RefusedError(
+            "these members are not of one cluster: their system identifiers differ",
+            given=", ".join(f"{member['name']} {member['system_id']}" for member in members if member["system_id"]),
+            next_step="take the one that is foreign out of the inventory, or restore it from this cluster's stanza",
+        )
+    able = [member for member in others if _cannot_serve(member) is None]
+    newest = max((member["timeline"] for member in able), default=0)
+    rejected = {member["name"]: reason for member in others if (reason := _cannot_inherit(member, newest))}
     return _choose(old, others, rejected, wanted, old["region"])
 
 
@@ -83,7 +95,8 @@ def _choose(old: Seen, others: list[Seen], rejected: dict[str, str], wanted: str
             raise RefusedError(
                 f"{wanted} cannot take over: {rejected[wanted]}",
                 given=wanted,
-                possible=_names([one for one in others if one["name"] not in rejected]),
+                possible=_names([one for one in others if one["name"] not in rejected]) or "nobody",
+                next_step="choose another member, or none: the best one is chosen then",
             )
     fit = [one for one in others if one["name"] not in rejected and wanted in (None, one["name"])]
     if not fit:
@@ -122,11 +135,18 @@ def _lost(members: list[Seen], lost: str | None) -> Seen:
 def _cannot_serve(member: Seen) -> str | None:
     if member["standing"] != "standby":
         return f"{member['standing']}: {member['reason']}"
-    if member["written_lsn"] is None:
+    if member["written_lsn"] is None or member["timeline"] is None:
         return "it holds no WAL that could be seen"
     if member["replay_paused"]:
         return "its replay is paused"
     return None
+
+
+def _cannot_inherit(member: Seen, newest: int) -> str | None:
+    reason = _cannot_serve(member)
+    if reason is None and member["timeline"] != newest:
+        return f"it is on timeline {member['timeline']}, another member on {newest}"
+    return reason
 
 
 def _not_in_step(member: Seen, primary: Seen) -> str | None:
@@ -147,6 +167,17 @@ def _why_not_best(one: Seen, best: Seen) -> str:
     if one["region"] != best["region"]:
         return f"it stands in region {one['region']}"
     return f"it holds {behind} bytes of WAL less" if behind > 0 else "it holds as much"
+
+
+def _members(cluster: t.Mapping[str, t.Any]) -> list[Seen]:
+    if "members" not in cluster or "primary" not in cluster:
+        raise InputError(
+            "this is not what module cluster_info returns",
+            given=", ".join(sorted(cluster)) or "nothing",
+            next_step="give the whole registered result of a run that succeeded",
+        )
+    members: list[Seen] = cluster["members"]
+    return members
 
 
 def _named(members: t.Sequence[Seen], name: str) -> Seen:

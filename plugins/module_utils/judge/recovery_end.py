@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import UnknownError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, UnknownError
+
+LSN = re.compile(r"[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,16 @@ def fatal_lines(log: str, *, most: int = 5) -> list[str]:
 
 def history_file_name(timeline: int) -> str:
     return f"{timeline:08X}.history"
+
+
+def checked_lsn(text: str) -> str:
+    """The text, which a user gave, if PostgreSQL would read it as an LSN.
+
+    :raises InputError: it would not.
+    """
+    if LSN.fullmatch(text) is None:
+        raise InputError("this is no WAL position", given=text, possible="a position such as 16/B374D848")
+    return text
 
 
 def lsn_to_int(lsn: str) -> int:

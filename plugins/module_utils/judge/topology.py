@@ -101,7 +101,10 @@ def _of_cluster(members: t.Sequence[Member]) -> t.Iterator[Hazard]:
     if len(primaries) > 1:
         yield Hazard("two_primaries", Verdict.FAILED, f"{' and '.join(primaries)} all accept writes")
     elif not primaries:
-        yield Hazard("no_primary", Verdict.FAILED, "no member that was seen accepts writes")
+        # A member that was not seen may be the primary still.
+        unseen = any(member.standing is Standing.UNSEEN for member in members)
+        bad = Verdict.UNKNOWN if unseen else Verdict.FAILED
+        yield Hazard("no_primary", bad, "no member that was seen accepts writes")
     for member in members:
         if not member.seen:
             bad = Verdict.UNKNOWN if member.standing is Standing.UNSEEN else Verdict.FAILED
@@ -112,7 +115,8 @@ def _of_cluster(members: t.Sequence[Member]) -> t.Iterator[Hazard]:
 
 
 def _of_primary(primary: Member) -> t.Iterator[Hazard]:
-    names = [sender["name"] for sender in primary.senders]
+    # A base backup holds two connections of one name, of which only one streams.
+    names = [sender["name"] for sender in primary.senders if sender["state"] in ("streaming", "catchup")]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield Hazard("duplicate_name", Verdict.FAILED, f"two connections replicate under the name {name}")
     if primary.synchronous_standby_names and not any(
