@@ -1,0 +1,236 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Restores a member's data from a repository: the old ones aside first, the new ones whole or recognised as cut off.
+
+    restore.json says   data directory        a run finds it and
+    (none), restored    any                   keeps or updates it, restores
+    restoring           without pg_control    was cut off: goes on, and keeps nothing a second time
+
+pgBackRest writes ``global/pg_control`` last, so a half-restored directory can never start.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import typing as t
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.pgbackrest import (
+    Backup,
+    Client,
+    Stanza,
+    demand_readable,
+)
+from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, RefusedError
+
+STATE = Path("/var/lib/fraiseql-resilience/restore.json")
+RESTORE_WAL = "/usr/local/lib/fraiseql-resilience/restore_wal.py"
+#: A time without its offset from UTC means another moment on another host.
+OFFSET = re.compile(r"(?:[+-]\d{2}(?::?\d{2})?)$")
+SYSTEM_ID = re.compile(r"^Database system identifier:\s+(\d+)$", re.MULTILINE)
+#: Types of recovery that stop at a target that has to be named.
+TARGETED = frozenset({"time", "lsn", "xid", "name"})
+#: Room beside the restored files themselves, for the WAL of the recovery.
+ROOM = 1.1
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be restored. ``repo`` and ``set`` of None leave the choice to pgBackRest."""
+
+    type: str
+    target: str | None = None
+    exclusive: bool = False
+    timeline: int | None = None
+    repo: int | None = None
+    set: str | None = None
+    delta: bool = False
+    keep: bool = True
+
+    def __post_init__(self) -> None:
+        if (self.type in TARGETED) != bool(self.target):
+            raise InputError(
+                f"recovery of type '{self.type}' {'needs' if self.type in TARGETED else 'has no'} target",
+                given=self.target,
+                possible=f"a target for {', '.join(sorted(TARGETED))}; none for default, immediate, standby",
+            )
+        if self.type == "time" and not OFFSET.search(self.target or ""):
+            raise InputError(
+                "the target time has no UTC offset",
+                given=self.target,
+                possible="2026-11-23 09:41:00+00 (offset at the end)",
+                next_step="add the offset of the clock that you read it from",
+            )
+
+    def options(self) -> list[str]:
+        """pgBackRest's options for it."""
+        lenient = " --lenient" if self.type == "standby" else ""
+        options = [f"--type={self.type}", f'--recovery-option=restore_command={RESTORE_WAL}{lenient} %f "%p"']
+        if self.target:
+            options += [f"--target={self.target}", "--target-action=promote"]
+        if self.exclusive:
+            options.append("--target-exclusive")
+        if self.type == "immediate":
+            options.append("--target-action=promote")
+        if self.timeline is not None and self.type not in ("standby", "immediate"):
+            options.append(f"--target-timeline={self.timeline}")
+        if self.set:
+            options.append(f"--set={self.set}")
+        if self.repo is not None:
+            options.append(f"--repo={self.repo}")
+        return options
+
+
+@dataclass(frozen=True)
+class Place:
+    """The member's data directory and who owns it."""
+
+    data_dir: Path
+    bin_dir: str
+    unit: str
+    os_user: str
+
+    @classmethod
+    def of(cls, member: t.Mapping[str, t.Any]) -> Place:
+        return cls(Path(member["data_dir"]), member["bin_dir"], member["unit"], member["os_user"])
+
+    def running(self) -> int | None:
+        """The pid of a postmaster that uses the directory."""
+        try:
+            pid = int((self.data_dir / "postmaster.pid").read_text(encoding="utf-8").split()[0])
+            alive = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").startswith("postgres")
+        except (OSError, ValueError, IndexError):
+            return None
+        return pid if alive else None
+
+    def whole(self) -> bool:
+        return (self.data_dir / "global" / "pg_control").exists()
+
+    def system_id(self, run: Runner) -> int | None:
+        """The cluster that the present data belong to; None where there are none."""
+        if not self.whole():
+            return None
+        argv = [f"{self.bin_dir}/pg_controldata", "--pgdata", str(self.data_dir)]
+        found = SYSTEM_ID.search(run(argv, timeout=10, check=False).stdout)
+        return int(found.group(1)) if found else None
+
+    def free_bytes(self) -> int:
+        existing = self.data_dir if self.data_dir.exists() else self.data_dir.parent
+        room = os.statvfs(existing)
+        return room.f_bavail * room.f_frsize
+
+
+def plan(place: Place, request: Request, client: Client, run: Runner) -> dict[str, t.Any]:
+    """What the restore would do, or why it is refused. Changes nothing.
+
+    :raises RefusedError: the server runs, the stanza is of another cluster, or the disk is too small.
+    :raises UnknownError: the repository cannot be read.
+    """
+    pid = place.running()
+    if pid is not None:
+        raise RefusedError(
+            f"a server runs on {place.data_dir} (process {pid})",
+            next_step=f"stop {place.unit}, then run this again",
+        )
+    stanza = client.info()
+    repo = request.repo or stanza.repositories[0].number
+    demand_readable(stanza, [repo])
+    _demand_same_cluster(place, stanza, repo, run)
+    backup = _backup(stanza, repo, request)
+    keeps = request.keep and place.whole()
+    _demand_room(place, backup, fresh=keeps or not place.whole())
+    return {
+        "argv": client.argv(*request.options(), "restore"),
+        "repo": repo,
+        "set": request.set or backup.label,
+        "size": backup.size,
+        "free": place.free_bytes(),
+        "keeps": keeps,
+    }
+
+
+def restore(place: Place, request: Request, client: Client, timeout: float, run: Runner) -> dict[str, t.Any]:
+    """Restore, and say where the old data are kept (None if nothing is)."""
+    planned = plan(place, request, client, run)
+    state = read_state()
+    cut_off = state.get("state") == "restoring" and not place.whole()
+    kept = state.get("kept") if cut_off else None
+    if planned["keeps"] and not cut_off:
+        kept = f"{place.data_dir}.kept-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}"
+    write_state({"state": "restoring", "kept": kept, "options": request.options()})
+    if kept and not cut_off:
+        place.data_dir.rename(kept)
+    _make_directory(place)
+    delta = ["--delta"] if request.delta or any(place.data_dir.iterdir()) else []
+    done = client.call(*delta, *request.options(), "restore", timeout=timeout)
+    write_state({"state": "restored", "kept": kept, "options": request.options()})
+    return {**planned, "kept": kept, "seconds": round(done.seconds, 3)}
+
+
+def read_state() -> dict[str, t.Any]:
+    try:
+        state: dict[str, t.Any] = json.loads(STATE.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return state
+
+
+def write_state(state: t.Mapping[str, t.Any]) -> None:
+    unfinished = STATE.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(state) + "\n", encoding="utf-8")
+    unfinished.replace(STATE)
+
+
+def commit(place: Place, *, check_mode: bool) -> list[str]:
+    """Remove every data directory that restores have kept beside this one. Returns their names."""
+    kept = sorted(str(path) for path in place.data_dir.parent.glob(f"{place.data_dir.name}.kept-*") if path.is_dir())
+    if not check_mode:
+        for path in kept:
+            shutil.rmtree(path)
+    return kept
+
+
+def _demand_same_cluster(place: Place, stanza: Stanza, repo: int, run: Runner) -> None:
+    here, there = place.system_id(run), stanza.present(repo)
+    if here is not None and there is not None and here != there.system_id:
+        raise RefusedError(
+            "the repository holds another cluster than this data directory",
+            given=f"system identifier {there.system_id} in repository {repo}, {here} in {place.data_dir}",
+            next_step="check resilience_stanza, or move the data directory away yourself",
+        )
+
+
+def _backup(stanza: Stanza, repo: int, request: Request) -> Backup:
+    backups = stanza.backups_of(repo)
+    chosen = [backup for backup in backups if request.set in (None, backup.label)]
+    if not chosen:
+        raise InputError(
+            f"repository {repo} holds no such backup",
+            given=request.set or "the newest",
+            possible=", ".join(backup.label for backup in backups) or "none",
+        )
+    return chosen[-1]
+
+
+def _demand_room(place: Place, backup: Backup, *, fresh: bool) -> None:
+    needed, free = int(backup.size * ROOM), place.free_bytes()
+    if fresh and free < needed:
+        raise RefusedError(
+            "the disk is too small for the restored data beside the old ones",
+            given=f"{free // 2**20} MB free",
+            possible=f"{needed // 2**20} MB or more",
+            next_step="make room, or restore in place of the old data with resilience_restore_keep=false",
+        )
+
+
+def _make_directory(place: Place) -> None:
+    if not place.data_dir.exists():
+        place.data_dir.mkdir(mode=0o700)
+        shutil.chown(place.data_dir, place.os_user, place.os_user)
