@@ -32,7 +32,7 @@ def promote(
     check_mode: bool,
     run: Runner,
 ) -> dict[str, t.Any]:
-    """Replay what is there, make the others' slots, promote. A primary is left alone.
+    """Replay what is there, make the others' slots, promote. A primary only gets the slots.
 
     :raises UnknownError: ``require_lsn`` was not replayed in time, so WAL is missing here, and nothing was changed; or
         PostgreSQL did not say that the promotion ended.
@@ -49,6 +49,8 @@ def promote(
         _event(events, "promote_asked")
         _ask_to_promote(server, member["name"])
         _event(events, "writable")
+    elif not check_mode:
+        server.value(create_slots(member))
     if standby and check_mode:
         return {"changed": True, "events": [], "clock": monotonic_ns()}
     timeline, lsn = server.value(PRIMARY).split()

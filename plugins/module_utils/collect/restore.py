@@ -130,15 +130,9 @@ class Place:
 def plan(place: Place, request: Request, client: Client, run: Runner) -> dict[str, t.Any]:
     """What the restore would do, or why it is refused. Changes nothing.
 
-    :raises RefusedError: the server runs, the stanza is of another cluster, or the disk is too small.
+    :raises RefusedError: the stanza is of another cluster, or the disk is too small.
     :raises UnknownError: the repository cannot be read.
     """
-    pid = place.running()
-    if pid is not None:
-        raise RefusedError(
-            f"a server runs on {place.data_dir} (process {pid})",
-            next_step=f"stop {place.unit}, then run this again",
-        )
     stanza = client.info()
     repo = request.repo or stanza.repositories[0].number
     demand_readable(stanza, [repo])
@@ -157,7 +151,16 @@ def plan(place: Place, request: Request, client: Client, run: Runner) -> dict[st
 
 
 def restore(place: Place, request: Request, client: Client, timeout: float, run: Runner) -> dict[str, t.Any]:
-    """Restore, and say where the old data are kept (None if nothing is)."""
+    """Restore, and say where the old data are kept (None if nothing is).
+
+    :raises RefusedError: the server runs, or what :func:`plan` refuses.
+    """
+    pid = place.running()
+    if pid is not None:
+        raise RefusedError(
+            f"a server runs on {place.data_dir} (process {pid})",
+            next_step=f"stop {place.unit}, then run this again",
+        )
     planned = plan(place, request, client, run)
     state = read_state()
     cut_off = state.get("state") == "restoring" and not place.whole()
