@@ -17,6 +17,10 @@ fail() {
   exit 1
 }
 
+not_removed() {
+  if [ -e "$LAB_DIRECTORY/removing" ] || [ ! -e "$LAB_DIRECTORY/lab.yml" ]; then fail "the lab is being removed"; fi
+}
+
 run() {
   local known=()
   for pair in $LAB_HOSTS; do known+=(--add-host "$pair"); done
@@ -40,6 +44,7 @@ booted() {
       fail "booted, but failed: $(podman exec "$container" systemctl list-units --failed --plain --no-legend | cut -d' ' -f1 | xargs)"
       ;;
     esac
+    not_removed
     [ "$SECONDS" -lt "$deadline" ] || fail "did not boot within $LAB_TIMEOUT s: ${state:-no answer from systemd}"
     sleep 0.2
   done
@@ -48,6 +53,7 @@ booted() {
 reached() {
   until ssh -F /dev/null -i "$LAB_DIRECTORY/ssh/id_ed25519" -o BatchMode=yes -o IdentitiesOnly=yes -o ConnectTimeout=2 \
     -o "UserKnownHostsFile=$LAB_DIRECTORY/ssh/known_hosts" -o StrictHostKeyChecking=yes "root@$address" true 2>"$LAB_DIRECTORY/ssh/$host.log"; do
+    not_removed
     [ "$SECONDS" -lt "$deadline" ] || fail "no SSH within $LAB_TIMEOUT s: $(tail -n 1 "$LAB_DIRECTORY/ssh/$host.log")"
     sleep 0.2
   done
@@ -62,7 +68,7 @@ if [ -z "${LAB_CHECK:-}" ]; then
   exec 8<"$LAB_DIRECTORY"
   flock --shared --timeout 60 8
 fi
-[ ! -e "$LAB_DIRECTORY/removing" ] || fail "the lab is being removed"
+[ -n "${LAB_CHECK:-}" ] || not_removed
 
 fresh=
 case $state in
