@@ -39,10 +39,10 @@ $(VENV)/.complete: $(VENV)/.packages requirements.txt requirements-dev.txt make/
 	@touch $@
 
 lab-up: setup ## Six hosts in containers, ready for `site`; a second time: what is missing is made again
-	$(PLAYBOOK) fraiseql.resilience.lab_up $(LAB)
+	$(PLAYBOOK) -i localhost, fraiseql.resilience.lab_up $(LAB)
 
 lab-down: setup ## The lab is gone, with all that it made (its image stays for the next one)
-	$(PLAYBOOK) fraiseql.resilience.lab_down $(LAB)
+	$(PLAYBOOK) -i localhost, fraiseql.resilience.lab_down $(LAB)
 
 clean: ## Remove what can be made again, the lab excepted
 	rm -rf build .mypy_cache .pytest_cache .ruff_cache
