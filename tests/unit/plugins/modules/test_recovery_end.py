@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module recovery_end: the end is proven by the history, or it is an error."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import recovery
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, UnknownError
+from ansible_collections.fraiseql.resilience.plugins.modules import recovery_end
+
+FACTS = {
+    "unit": "postgresql@17-main.service",
+    "version": 17,
+    "cluster_name": "main",
+    "bin_dir": "/usr/lib/postgresql/17/bin",
+    "data_dir": "/var/lib/postgresql/17/main",
+    "socket_dir": "/var/run/postgresql",
+    "port": 5432,
+    "os_user": "postgres",
+}
+
+
+@pytest.fixture
+def member(tmp_path: Path) -> recovery.Member:
+    (tmp_path / "member.json").write_text(json.dumps(FACTS))
+    return recovery_end.read_member(str(tmp_path / "member.json"))
+
+
+@pytest.fixture
+def ended(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., None]:
+    def on(timeline: int, *, started: bool = True) -> None:
+        monkeypatch.setattr(recovery, "start", lambda _member, run: started)
+        monkeypatch.setattr(recovery, "await_end", lambda _member, timeout, run: None)
+        monkeypatch.setattr(recovery, "timeline", lambda _member, run: timeline)
+        monkeypatch.setattr(recovery, "read_history", lambda _member, _number: "1\t0/5000148\tbefore LSN 0/6000000\n")
+
+    return on
+
+
+def test_the_log_is_found_by_the_descriptor(member: recovery.Member) -> None:
+    assert member.log_file == "/var/log/postgresql/postgresql-17-main.log"
+
+
+def test_the_end_is_told_with_its_proof(member: recovery.Member, ended: t.Callable[..., None]) -> None:
+    ended(2)
+    result = recovery_end.end_recovery(member, "0/5000148", 1)
+    assert (result["changed"], result["timeline"]) == (True, 2)
+    assert result["ended_at"] == {"parent": 1, "lsn": "0/5000148", "reason": "before LSN 0/6000000"}
+
+
+def test_an_end_before_the_target_is_an_error(member: recovery.Member, ended: t.Callable[..., None]) -> None:
+    ended(2)
+    with pytest.raises(UnknownError, match="before its target 0/5000149") as error:
+        recovery_end.end_recovery(member, "0/5000149", 1)
+    assert error.value.changed
+
+
+def test_where_no_recovery_ended_no_target_was_reached(member: recovery.Member, ended: t.Callable[..., None]) -> None:
+    ended(1, started=False)
+    with pytest.raises(UnknownError, match="no recovery ended here") as error:
+        recovery_end.end_recovery(member, "0/5000149", 1)
+    assert not error.value.changed
+    assert recovery_end.end_recovery(member, None, 1)["changed"] is False
+
+
+def test_a_host_without_a_descriptor_says_so() -> None:
+    with pytest.raises(InputError, match="descriptor"):
+        recovery_end.read_member("/nowhere/member.json")
