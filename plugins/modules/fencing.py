@@ -99,6 +99,22 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.command import
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, ResilienceError
 
 
+def own(given: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The member that this host is.
+
+    :raises InputError: it is another one than the one that shall be fenced.
+    """
+    member = armed.member(given["descriptor"])
+    if member["name"] != given["member"]:
+        raise InputError(
+            "this host is another member than the one to fence",
+            given=given["member"],
+            possible=member["name"],
+            next_step="delegate the task to the member itself",
+        )
+    return member
+
+
 def act(given: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     if given["method"] == "agent" and given["state"] == "unfenced":
         raise InputError(
@@ -111,11 +127,9 @@ def act(given: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
         agent = fencing.Agent(given["agent"], {str(key): str(value) for key, value in given["options"].items()})
         changed, proof = fencing.by_agent(agent, given["member"], given["timeout"], check_mode=check_mode, run=run)
     elif given["state"] == "fenced":
-        changed, proof = fencing.by_host(
-            armed.member(given["descriptor"]), given["timeout"], check_mode=check_mode, run=run
-        )
+        changed, proof = fencing.by_host(own(given), given["timeout"], check_mode=check_mode, run=run)
     else:
-        changed, proof = fencing.undo_host(armed.member(given["descriptor"]), check_mode=check_mode, run=run)
+        changed, proof = fencing.undo_host(own(given), check_mode=check_mode, run=run)
     return {"changed": changed, "verdict": "passed", "proof": proof}
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import typing as t
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +43,11 @@ def test_taking_a_fence_away_never_switches_a_host_off(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("state", ["fenced", "unfenced"])
-def test_a_host_fences_only_the_member_that_it_is(state: str) -> None:
+def test_a_host_fences_only_the_member_that_it_is(tmp_path: Path, state: str) -> None:
+    given = {**GIVEN, "method": "host", "state": state, "descriptor": str(tmp_path / "member.json")}
     with pytest.raises(InputError, match="no member"):
-        fencing.act({**GIVEN, "method": "host", "state": state}, False)
+        fencing.act(given, False)
+    (tmp_path / "member.json").write_text('{"name": "pg-a2"}')
+    with pytest.raises(InputError, match="another member") as error:
+        fencing.act(given, False)
+    assert (error.value.given, error.value.possible) == ("pg-a1", "pg-a2")
