@@ -206,16 +206,24 @@ def _processes(member: t.Mapping[str, t.Any]) -> list[int]:
 
     Each of them works in the data directory, which the kernel tells without touching storage that may be frozen.
     """
-    data_dir = os.path.realpath(member["data_dir"])
-    return sorted(int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit() and _works_in(entry, data_dir))
+    return sorted(int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit() and _is_of(entry, member))
 
 
-def _works_in(process: Path, data_dir: str) -> bool:
+def _is_of(process: Path, member: t.Mapping[str, t.Any]) -> bool:
     try:
-        command = (process / "comm").read_text(encoding="utf-8")
-        return command.startswith("postgres") and str((process / "cwd").readlink()) == data_dir
+        status = (process / "status").read_text(encoding="utf-8")
+        if not status.startswith("Name:\tpostgres") or "\nState:\tZ" in status:
+            return False  # A zombie holds nothing any more.
+        data_dir = os.path.realpath(member["data_dir"])
+        try:
+            return str((process / "cwd").readlink()) == data_dir
+        except PermissionError:
+            # The root of a container may not look; the unit, or the postmaster's own arguments, tell it as well.
+            given = (process / "cmdline").read_text(encoding="utf-8", errors="replace").split("\0")
+            group = (process / "cgroup").read_text(encoding="utf-8")
+            return member["data_dir"] in given or data_dir in given or member["unit"] in group
     except (FileNotFoundError, ProcessLookupError):
-        return False  # It ended meanwhile, or is a zombie, which holds nothing any more.
+        return False  # It ended meanwhile.
 
 
 def _state(member: t.Mapping[str, t.Any], run: Runner) -> str:

@@ -167,7 +167,7 @@ class Host:
 
     def process(self, pid: int, command: str, cwd: Path) -> None:
         (self.proc / str(pid)).mkdir()
-        (self.proc / str(pid) / "comm").write_text(f"{command}\n")
+        (self.proc / str(pid) / "status").write_text(f"Name:\t{command}\nUmask:\t0077\nState:\tS (sleeping)\n")
         (self.proc / str(pid) / "cwd").symlink_to(cwd)
 
     def end(self) -> None:
@@ -303,3 +303,23 @@ def test_a_fence_is_taken_away_once(host: Host) -> None:
     assert not fencing.MARK.exists()
     assert host.masks == set()
     assert host.undo() == (False, "pg-a1 is not fenced")
+
+
+def test_what_the_root_of_a_container_may_not_look_at_is_known_by_its_unit(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(_path: Path) -> Path:
+        raise PermissionError
+
+    for pid, given, unit in ((17, "", "postgresql@17-main.service"), (18, "/other", "postgresql@15-old.service")):
+        (host.proc / str(pid) / "cmdline").write_text(f"postgres\0-D\0{given}\0")
+        (host.proc / str(pid) / "cgroup").write_text(f"0::/system.slice/{unit}\n")
+    monkeypatch.setattr(Path, "readlink", denied)
+    assert fencing._processes(host.member) == [17]
+    (host.proc / "18" / "cmdline").write_text(f"postgres\0-D\0{host.data_dir}\0")
+    assert fencing._processes(host.member) == [17, 18]
+
+
+def test_a_zombie_holds_nothing(host: Host) -> None:
+    (host.proc / "17" / "status").write_text("Name:\tpostgres\nState:\tZ (zombie)\n")
+    assert fencing._processes(host.member) == []
