@@ -1,0 +1,279 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A member comes back: what is run in which order, what each run leaves that is cut off, and what is kept."""
+
+from __future__ import annotations
+
+import json
+import struct
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import demotion, fencing, rejoin, restore
+from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Completed
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import (
+    CommandFailed,
+    RefusedError,
+    ResilienceError,
+    UnknownError,
+)
+from ansible_collections.fraiseql.resilience.plugins.modules import rejoin as module
+
+CONTROL = """\
+Database system identifier:           77
+Database cluster state:               {state}
+Latest checkpoint location:           {checkpoint}
+Latest checkpoint's TimeLineID:       1
+Minimum recovery ending location:     {minimum}
+Min recovery ending loc's timeline:   0
+Bytes per WAL segment:                16777216
+Data page checksum version:           1
+"""
+HISTORY = "1\t0/5000148\tno recovery target specified\n"
+
+
+class Host:
+    """A member's host: its commands are answered here, and written down in order."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data = folder / "main"
+        for part in ("global", "pg_wal"):
+            (self.data / part).mkdir(parents=True)
+        (self.data / "global" / "pg_control").touch()
+        self.member = {
+            "name": "pg-a1", "bin_dir": "/pg", "data_dir": str(self.data), "config_dir": "/etc/pg", "stanza": "lab",
+            "unit": "postgresql@17-main.service", "socket_dir": "/run/pg", "port": 5432, "os_user": "postgres",
+            "peers": [
+                {"name": "pg-a1", "address": "a1", "port": 5432},
+                {"name": "pg-a2", "address": "a2", "port": 5432},
+            ],
+        }  # fmt: skip
+        self.descriptor = folder / "member.json"
+        self.descriptor.write_text(json.dumps(self.member), encoding="utf-8")
+        self.control = CONTROL.format(state="shut down", checkpoint="0/6000028", minimum="0/0")
+        self.done: list[str] = []
+        #: What the local server says once it runs; None: it does not.
+        self.server: str | None = None
+        self.after_start = "true|true|2|0/7000000"
+        self.rewind_fails = False
+        self.restore_helps = True
+
+    def run(self, argv: t.Sequence[str], **more: t.Any) -> Completed:
+        program, command = Path(argv[0]).name, argv[-1]
+        answer = ""
+        if program == "pg_controldata":
+            answer = self.control
+        elif program == "psql" and command == "IDENTIFY_SYSTEM":
+            answer = "77|2|0/7000000|"
+        elif program == "psql" and command.startswith("TIMELINE_HISTORY"):
+            answer = f"00000002.history|{HISTORY}"
+        elif program == "psql" and command == "CHECKPOINT":
+            self.done.append("checkpoint")
+        elif program == "psql":
+            if self.server is None:
+                raise CommandFailed("psql ended with exit code 2", argv=argv, rc=2)
+            answer = self.server
+        elif program == "pg_rewind":
+            assert more["user"] == "postgres"
+            assert not (self.data / "standby.signal").exists()
+            assert rejoin.read_state() == {"begun": "rewind"}
+            self.done.append("rewind")
+            if self.rewind_fails:
+                raise CommandFailed("pg_rewind ended with exit code 1", argv=argv, rc=1, stderr="no such file")
+        else:
+            raise AssertionError(f"unexpected: {argv}")
+        return Completed(tuple(argv), 0, answer, "", 0.0)
+
+    def given(self, **more: t.Any) -> dict[str, t.Any]:
+        return {
+            "primary": "pg-a2", "user": "resilience_replicator", "keep_diverged": True, "stop_timeout": 1.0,
+            "rewind_timeout": 1.0, "restore_timeout": 1.0, "follow_timeout": 0.0, "descriptor": str(self.descriptor),
+            **more,
+        }  # fmt: skip
+
+    def segment(self, name: str, *, ahead: bool = False) -> None:
+        """A segment that holds WAL of its own name, or one that was made ahead from an older one."""
+        start = (int(name[8:16], 16) << 32) + int(name[16:24], 16) * 2**24
+        page = struct.pack("=HHIQ", 0xD116, 0, 1, 2**24 if ahead else start)
+        (self.data / "pg_wal" / name).write_bytes(page + b"\0" * 48)
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    made = Host(tmp_path)
+
+    def fence(_member: t.Any, _timeout: float, *, check_mode: bool, run: t.Any) -> tuple[bool, str]:
+        assert not check_mode
+        made.done.append("masked")
+        made.server = None
+        return True, "masked"
+
+    def unfence(_member: t.Any, *, check_mode: bool, run: t.Any) -> tuple[bool, str]:
+        assert not check_mode
+        made.done.append("unmasked")
+        return True, "unmasked"
+
+    def start(_member: t.Any, _timeout: float, *, check_mode: bool, run: t.Any) -> bool:
+        assert not check_mode
+        made.done.append("started as standby")
+        made.server = made.after_start
+        return True
+
+    def restored(_place: t.Any, request: restore.Request, *_more: t.Any) -> dict[str, t.Any]:
+        assert request.type == "standby"
+        assert (request.delta, request.keep) == (True, False)
+        assert rejoin.read_state() == {"begun": "restore"}
+        made.done.append("restored")
+        if made.restore_helps:
+            made.after_start = "true|true|2|0/7000000"
+        return {}
+
+    monkeypatch.setattr(fencing, "by_host", fence)
+    monkeypatch.setattr(fencing, "undo_host", unfence)
+    monkeypatch.setattr(demotion, "start_as_standby", start)
+    monkeypatch.setattr(restore, "restore", restored)
+    monkeypatch.setattr(restore, "STATE", tmp_path / "restore.json")
+    monkeypatch.setattr(rejoin, "STATE", tmp_path / "rejoin.json")
+    monkeypatch.setattr(rejoin, "DIVERGED", tmp_path / "diverged")
+    monkeypatch.setattr(rejoin.shutil, "chown", lambda *_given: None)
+    monkeypatch.setattr(module, "run", made.run)
+    return made
+
+
+def test_a_diverged_primary_is_rewound_while_it_is_masked(host: Host) -> None:
+    answer = module.act(host.given(), check_mode=False)
+    assert host.done == ["masked", "checkpoint", "rewind", "unmasked", "started as standby"]
+    assert (answer["changed"], answer["method"], answer["fork_lsn"]) == (True, "rewind", "0/5000148")
+    assert (host.data / "standby.signal").exists(), "it could start as a primary"
+    assert rejoin.read_state() == {}
+
+
+def test_wal_that_it_alone_holds_is_kept_before_it_is_overwritten(host: Host) -> None:
+    host.segment("000000010000000000000004")
+    host.segment("000000010000000000000005")
+    host.segment("000000010000000000000006")
+    host.segment("000000010000000000000007", ahead=True)
+    kept = Path(module.act(host.given(), check_mode=False)["kept"])
+    assert sorted(path.name for path in kept.iterdir()) == [
+        "000000010000000000000005", "000000010000000000000006", "diverged.json",
+    ]  # fmt: skip
+    about = json.loads((kept / "diverged.json").read_text(encoding="utf-8"))
+    assert (about["fork_lsn"], about["control"]["checkpoint_lsn"]) == ("0/5000148", "0/6000028")
+
+
+def test_no_room_for_that_wal_is_a_refusal_before_anything_is_overwritten(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.segment("000000010000000000000006")
+    monkeypatch.setattr(rejoin.shutil, "disk_usage", lambda _path: type("Usage", (), {"free": 1})())
+    with pytest.raises(RefusedError, match="no room"):
+        module.act(host.given(), check_mode=False)
+    assert host.done == []
+
+
+def test_wal_is_not_kept_where_that_is_not_wanted(host: Host) -> None:
+    host.segment("000000010000000000000006")
+    assert module.act(host.given(keep_diverged=False), check_mode=False)["kept"] is None
+
+
+def test_what_cannot_be_rewound_is_restored_and_says_why(host: Host) -> None:
+    host.rewind_fails = True
+    answer = module.act(host.given(), check_mode=False)
+    assert host.done == [
+        "masked", "checkpoint", "rewind", "masked", "restored", "unmasked", "started as standby",
+    ]  # fmt: skip
+    assert answer["method"] == "restore"
+    assert "no such file" in answer["tried"][0]
+
+
+def test_a_run_that_was_cut_off_in_a_rewind_goes_on_with_a_restore(host: Host) -> None:
+    rejoin.STATE.write_text('{"begun": "rewind"}', encoding="utf-8")
+    host.segment("000000010000000000000006")
+    answer = module.act(host.given(), check_mode=False)
+    assert host.done == ["masked", "restored", "unmasked", "started as standby"]
+    assert (answer["method"], answer["kept"]) == ("restore", None)
+    assert rejoin.read_state() == {}
+
+
+def test_a_restore_that_was_cut_off_is_seen_by_the_missing_control_file_alone(host: Host) -> None:
+    rejoin.STATE.write_text('{"begun": "restore"}', encoding="utf-8")
+    host.control = CONTROL.format(state="shut down", checkpoint="0/50000D0", minimum="0/0")
+    assert module.act(host.given(), check_mode=True)["method"] == "start"
+    (host.data / "global" / "pg_control").unlink()
+    assert module.act(host.given(), check_mode=True)["method"] == "restore"
+
+
+def test_one_that_was_shut_down_in_time_is_only_started(host: Host) -> None:
+    host.control = CONTROL.format(state="shut down", checkpoint="0/50000D0", minimum="0/0")
+    answer = module.act(host.given(), check_mode=False)
+    assert host.done == ["masked", "unmasked", "started as standby"]
+    assert answer["method"] == "start"
+
+
+def test_one_that_is_started_and_does_not_stream_is_restored(host: Host) -> None:
+    host.control = CONTROL.format(state="shut down in recovery", checkpoint="0/40000D0", minimum="0/5000148")
+    host.after_start = "true|false|1|0/5000148"
+    answer = module.act(host.given(), check_mode=False)
+    assert answer["method"] == "restore"
+    assert answer["tried"][0].startswith("start: ")
+
+
+def test_one_that_does_not_even_stream_after_a_restore_is_an_error(host: Host) -> None:
+    host.after_start, host.restore_helps = "true|false|1|0/5000148", False
+    with pytest.raises(UnknownError) as error:
+        module.act(host.given(), check_mode=False)
+    assert error.value.changed is True
+
+
+def test_a_streaming_standby_is_left_alone(host: Host) -> None:
+    (host.data / "pg_wal" / "00000002.history").write_text(HISTORY, encoding="utf-8")
+    host.server = "true|true|2|0/7000000"
+    answer = module.act(host.given(), check_mode=False)
+    assert (answer["changed"], answer["method"], host.done) == (False, "none", [])
+
+
+def test_one_that_follows_by_itself_is_waited_for_and_not_changed(host: Host) -> None:
+    host.server = "true|false|1|0/5000000"
+    answer = module.act(host.given(), check_mode=False)
+    assert (answer["changed"], answer["method"]) == (False, "wait")
+    assert "masked" not in host.done
+
+
+def test_a_host_that_is_no_member_yet_is_left_to_the_roles(host: Host) -> None:
+    answer = module.act(host.given(descriptor="/nowhere/member.json"), check_mode=False)
+    assert (answer["changed"], answer["method"]) == (False, "build")
+
+
+@pytest.mark.parametrize("state", ["shut down", "in production"])
+def test_check_mode_says_what_would_be_done_and_does_nothing(host: Host, state: str) -> None:
+    host.control = CONTROL.format(state=state, checkpoint="0/6000028", minimum="0/0")
+    before = sorted(host.data.rglob("*"))
+    answer = module.act(host.given(), check_mode=True)
+    assert (answer["changed"], answer["method"], host.done) == (True, "rewind", [])
+    assert sorted(host.data.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["pg-a1", "pg-z9"])
+def test_nobody_follows_itself_or_a_stranger(host: Host, name: str) -> None:
+    with pytest.raises(RefusedError) as error:
+        module.act(host.given(primary=name), check_mode=False)
+    assert error.value.possible == "pg-a2"
+
+
+def test_a_primary_that_does_not_answer_stops_it_before_anything_is_changed(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(argv: t.Sequence[str], **more: t.Any) -> Completed:
+        if argv[-1] == "IDENTIFY_SYSTEM":
+            raise CommandFailed("psql ended with exit code 2", argv=argv, rc=2, stderr="timeout expired")
+        return host.run(argv, **more)
+
+    monkeypatch.setattr(module, "run", run)
+    with pytest.raises(ResilienceError) as error:
+        module.act(host.given(), check_mode=False)
+    assert error.value.changed is False
+    assert "timeout expired" in error.value.message
+    assert host.done == []
