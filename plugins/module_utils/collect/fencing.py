@@ -214,14 +214,14 @@ def _is_of(process: Path, member: t.Mapping[str, t.Any]) -> bool:
         status = (process / "status").read_text(encoding="utf-8")
         if not status.startswith("Name:\tpostgres") or "\nState:\tZ" in status:
             return False  # A zombie holds nothing any more.
-        data_dir = os.path.realpath(member["data_dir"])
+        data_dir: str = os.path.realpath(member["data_dir"])
         try:
             return str((process / "cwd").readlink()) == data_dir
         except PermissionError:
             # The root of a container may not look; the unit, or the postmaster's own arguments, tell it as well.
             given = (process / "cmdline").read_text(encoding="utf-8", errors="replace").split("\0")
             group = (process / "cgroup").read_text(encoding="utf-8")
-            return member["data_dir"] in given or data_dir in given or member["unit"] in group
+            return bool({member["data_dir"], data_dir} & set(given)) or member["unit"] in group
     except (FileNotFoundError, ProcessLookupError):
         return False  # It ended meanwhile.
 
