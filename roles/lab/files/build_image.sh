@@ -24,6 +24,13 @@ podman rm --force --ignore "$builder" >/dev/null
 if [ -z "$base" ]; then
   base=localhost/fraiseql-resilience-lab-base:$release
   if ! podman image exists "$base"; then
+    # A release's own index, not those of its updates.
+    [ -n "$mirror" ] || mirror=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' |
+      awk '$2 !~ /-/ {print $1; exit}')
+    [ -n "$mirror" ] || {
+      echo "apt of this machine uses no Debian mirror; name one: lab_debian_mirror" >&2
+      exit 1
+    }
     TMPDIR=$scratch mmdebstrap --quiet --variant=minbase --include=ca-certificates --components=main \
       "$release" "$scratch/base.tar" "$mirror"
     podman import --quiet "$scratch/base.tar" "$base"
