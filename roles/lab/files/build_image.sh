@@ -24,9 +24,10 @@ podman rm --force --ignore "$builder" >/dev/null
 if [ -z "$base" ]; then
   base=localhost/fraiseql-resilience-lab-base:$release
   if ! podman image exists "$base"; then
-    # A release's own index, not those of its updates.
-    [ -n "$mirror" ] || mirror=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' |
-      awk '$2 !~ /-/ {print $1; exit}')
+    # The mirror of this machine's own release: not of its updates, not of anybody else's packages.
+    [ -n "$mirror" ] || mirror=$(apt-get indextargets 'Created-By: Packages' |
+      awk -v own="$(. /etc/os-release && echo "$VERSION_CODENAME")" \
+        '/^Component:/ {main = $2 == "main"} /^Release:/ {plain = $2 == own} /^Repo-URI:/ && main && plain {print $2; exit}')
     [ -n "$mirror" ] || {
       echo "apt of this machine uses no Debian mirror; name one: lab_debian_mirror" >&2
       exit 1
