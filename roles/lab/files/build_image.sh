@@ -26,7 +26,7 @@ if [ -z "$base" ]; then
   if ! podman image exists "$base"; then
     # The mirror of this machine's own release: not of its updates, not of anybody else's packages.
     [ -n "$mirror" ] || mirror=$(apt-get indextargets 'Created-By: Packages' |
-      awk -v own="$(. /etc/os-release && echo "$VERSION_CODENAME")" \
+      awk -v own="$(sed -n s/^VERSION_CODENAME=//p /etc/os-release)" \
         '/^Component:/ {main = $2 == "main"} /^Release:/ {plain = $2 == own} /^Repo-URI:/ && main && plain {print $2; exit}')
     [ -n "$mirror" ] || {
       echo "apt of this machine uses no Debian mirror; name one: lab_debian_mirror" >&2
