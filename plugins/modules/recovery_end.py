@@ -62,6 +62,12 @@ ended_at:
       description: PostgreSQL's own words for why it stopped there.
       returned: always
       type: str
+forgotten:
+  description: Settings of the recovery that were removed once it had ended.
+  returned: success outside check mode
+  type: list
+  elements: str
+  sample: [recovery_target_lsn, restore_command]
 seconds:
   description: How long it took from the module's begin, on the member's monotonic clock.
   returned: success outside check mode
@@ -136,7 +142,8 @@ def end_recovery(member: recovery.Member, target_lsn: str | None, timeout: float
                 changed=started,
                 next_step="WAL is missing in the repositories: see how far they reach with module pgbackrest_info",
             )
-    return result
+    forgotten = recovery.forget_target(member, run=run)
+    return {**result, "changed": started or bool(forgotten), "forgotten": forgotten}
 
 
 def main() -> None:

@@ -20,6 +20,11 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery
 
 #: Seconds between two looks at a recovering server; a look costs about 30 ms.
 POLL_SECONDS = 0.1
+#: What a restore writes into postgresql.auto.conf.
+LEFT_SETTINGS = """
+SELECT string_agg(DISTINCT name, ' ') FROM pg_file_settings
+ WHERE sourcefile LIKE '%/postgresql.auto.conf' AND (name = 'restore_command' OR name LIKE 'recovery\\_target%')
+"""
 #: Bytes of the server's log that are read back when a recovery died.
 LOG_TAIL_BYTES = 64 * 1024
 
@@ -87,6 +92,20 @@ def timeline(member: Member, *, run: Runner) -> int:
     """The timeline that the member writes now."""
     statement = "SELECT ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int"
     return int(_server(member, run).value(statement))
+
+
+def forget_target(member: Member, *, run: Runner) -> list[str]:
+    """Remove the recovery's own settings, and say which: with them, this member could never follow another one.
+
+    PostgreSQL keeps them after a recovery has ended, and obeys them again when the member is next a standby.
+    """
+    server = _server(member, run)
+    left = server.value(LEFT_SETTINGS).split()
+    for name in left:
+        server.value(f"ALTER SYSTEM RESET {name}")
+    if left:
+        server.value("SELECT pg_reload_conf()")
+    return left
 
 
 def read_history(member: Member, number: int) -> str:
