@@ -16,7 +16,10 @@ description:
     obeys, and proves it by the absence of the postmaster and by what the control file says.
   - With O(method=agent) it runs anywhere, usually on the control node, and asks a fence agent of the ClusterLabs
     interface to switch the host off. Proof is the agent's own C(status), which has to say off.
-version_added: 0.1.0
+  - With O(method=quorum) it runs anywhere and changes nothing. It counts who could still confirm a commit to the member
+    under synchronous replication. That covers acknowledgement only, not reads, and not sessions that lowered
+    C(synchronous_commit); whatever O(detached) names has to stay away from the member until it is fenced otherwise.
+version_added: 1.0.0
 author:
   - FraiseQL contributors (@fraiseql)
 extends_documentation_fragment:
@@ -35,7 +38,22 @@ options:
     description: How.
     type: str
     required: true
-    choices: [host, agent]
+    choices: [host, agent, quorum]
+  synchronous_standby_names:
+    description: The member's setting of that name, for O(method=quorum).
+    type: str
+  detached:
+    description: >-
+      Those of O(synchronous_standby_names) that are proven to receive nothing from the member any more, such as a
+      receiver that was stopped.
+    type: list
+    elements: str
+    default: []
+  candidate:
+    description: >-
+      The member that is promoted next, for O(method=quorum). Its promotion is what detaches it, so nothing else may be
+      done in between.
+    type: str
   agent:
     description:
       - Path or name of the fence agent, for O(method=agent). A name is looked for in C(PATH), C(/usr/sbin), C(/sbin)
@@ -74,6 +92,15 @@ EXAMPLES = r"""
     member: pg-a1
     method: host
   delegate_to: pg-a1
+
+- name: Nobody can confirm a commit to the old primary once pg-a2 is promoted
+  fraiseql.resilience.fencing:
+    member: pg-a1
+    method: quorum
+    synchronous_standby_names: ANY 1 ("pg-a2", "repo-a-receiver")
+    detached: [repo-a-receiver]
+    candidate: pg-a2
+  delegate_to: localhost
 """
 
 RETURN = r"""
@@ -96,7 +123,13 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fraiseql.resilience.plugins.module_utils import armed
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import fencing
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import run
-from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, ResilienceError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import (
+    InputError,
+    ResilienceError,
+    UnknownError,
+)
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import quorum
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.verdict import Verdict
 
 
 def own(given: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -116,13 +149,15 @@ def own(given: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 def act(given: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
-    if given["method"] == "agent" and given["state"] == "unfenced":
+    if given["method"] != "host" and given["state"] == "unfenced":
         raise InputError(
-            "a fence agent is only asked to switch off",
-            given="state=unfenced with method=agent",
+            f"method {given['method']} is only asked to switch off or to prove",
+            given=f"state=unfenced with method={given['method']}",
             possible="state=unfenced with method=host",
             next_step="switch the host on, then run the playbook rejoin",
         )
+    if given["method"] == "quorum":
+        return by_quorum(given)
     if given["method"] == "agent":
         agent = fencing.Agent(given["agent"], {str(key): str(value) for key, value in given["options"].items()})
         changed, proof = fencing.by_agent(agent, given["member"], given["timeout"], check_mode=check_mode, run=run)
@@ -133,18 +168,35 @@ def act(given: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     return {"changed": changed, "verdict": "passed", "proof": proof}
 
 
+def by_quorum(given: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Fails unless the argument holds."""
+    check = quorum.argue(
+        given["member"], given["synchronous_standby_names"], given["detached"], candidate=given["candidate"]
+    )
+    if check.verdict is not Verdict.PASSED:
+        raise UnknownError(
+            f"{given['member']} is not proven fenced: {check.reason}",
+            given=f"detached: {', '.join(given['detached']) or 'nobody'}; candidate: {given['candidate'] or 'nobody'}",
+            next_step="stop those that may confirm, or fence its host or switch it off (methods host and agent)",
+        )
+    return {"changed": False, "verdict": check.verdict.value, "proof": check.reason}
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "member": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["fenced", "unfenced"], "default": "fenced"},
-            "method": {"type": "str", "required": True, "choices": ["host", "agent"]},
+            "method": {"type": "str", "required": True, "choices": ["host", "agent", "quorum"]},
+            "synchronous_standby_names": {"type": "str"},
+            "detached": {"type": "list", "elements": "str", "default": []},
+            "candidate": {"type": "str"},
             "agent": {"type": "path"},
             "options": {"type": "dict", "default": {}, "no_log": True},
             "timeout": {"type": "float", "default": 30},
             "descriptor": {"type": "path", "default": "/etc/fraiseql-resilience/member.json"},
         },
-        required_if=[("method", "agent", ("agent",))],
+        required_if=[("method", "agent", ("agent",)), ("method", "quorum", ("synchronous_standby_names",))],
         supports_check_mode=True,
     )
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, UnknownError
 from ansible_collections.fraiseql.resilience.plugins.modules import fencing
 
 GIVEN: dict[str, t.Any] = {
@@ -36,10 +36,33 @@ def test_an_agent_needs_no_descriptor_and_gets_text(monkeypatch: pytest.MonkeyPa
     assert asked == [("fence_test", {"plug": "3"}, "pg-a1", 5.0, False)]
 
 
-def test_taking_a_fence_away_never_switches_a_host_off(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("method", ["agent", "quorum"])
+def test_taking_a_fence_away_never_switches_a_host_off(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     monkeypatch.setattr(fencing.fencing, "by_agent", pytest.fail)
     with pytest.raises(InputError, match="only asked to switch off"):
-        fencing.act({**GIVEN, "state": "unfenced"}, False)
+        fencing.act({**GIVEN, "state": "unfenced", "method": method}, False)
+
+
+QUORUM = {
+    **GIVEN,
+    "method": "quorum",
+    "synchronous_standby_names": 'ANY 1 ("pg-a2", "repo-a-receiver")',
+    "candidate": "pg-a2",
+}
+
+
+def test_a_quorum_that_nobody_is_left_for_is_proof_and_changes_nothing() -> None:
+    answer = fencing.act({**QUORUM, "detached": ["repo-a-receiver"]}, False)
+    assert (answer["changed"], answer["verdict"]) == (False, "passed")
+    assert "nobody is left that could confirm" in answer["proof"]
+
+
+@pytest.mark.parametrize("names", ['ANY 1 ("pg-a2", "repo-a-receiver")', "", "*"])
+def test_without_that_proof_it_fails_and_names_who_may_confirm(names: str) -> None:
+    with pytest.raises(UnknownError, match="not proven fenced") as error:
+        fencing.act({**QUORUM, "synchronous_standby_names": names, "detached": []}, False)
+    assert error.value.changed is False
+    assert error.value.next_step
 
 
 @pytest.mark.parametrize("state", ["fenced", "unfenced"])
