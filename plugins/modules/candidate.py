@@ -13,7 +13,7 @@ description:
   - For a switchover, only a standby that streams on the primary's timeline can take over.
   - For a failover, the one that holds most WAL takes over, in the lost primary's region first. While a member accepts
     writes, or two do, a failover is refused.
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - FraiseQL contributors (@fraiseql)
 extends_documentation_fragment:

@@ -13,7 +13,7 @@ description:
   - Runs on an observer and asks every member at once, over TLS, what it is. The database says who is primary, never
     the inventory.
   - Each member has O(timeout) seconds to answer. One that does not is C(unseen), and the verdict is then not passed.
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - FraiseQL contributors (@fraiseql)
 extends_documentation_fragment:

@@ -13,7 +13,7 @@ description:
   - A cluster is an inventory group that holds hosts of each group in O(functions).
   - Fails before anything is touched when no cluster is named, when the name is unknown, or, outside check mode,
     when it was not confirmed by repeating that very name. There is no prompt, so it works from AWX as from a shell.
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - FraiseQL contributors (@fraiseql)
 extends_documentation_fragment:

@@ -13,7 +13,7 @@ description:
   - Runs on a member. V(armed) lets the primary shut itself down when the gateway gives the word, and not otherwise; it
     disarms itself at O(deadline). From then on it can only start as a standby.
   - V(standby) starts a member that was stopped cleanly as a standby of whoever is primary.
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - FraiseQL contributors (@fraiseql)
 extends_documentation_fragment:

@@ -18,7 +18,7 @@ description:
     open.
   - A folder that was never sealed belongs to an operation that was cut off. It counts as failed.
   - It can be verified with C(sha256sum) and C(ssh-keygen) alone.
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - FraiseQL contributors (@fraiseql)
 extends_documentation_fragment:

@@ -17,7 +17,7 @@ description:
     and that HAProxy leads to it.
   - It runs as the unit C(resilience-hold.service). If the Ansible job is cancelled, it goes on by itself; if it is
     killed, systemd lets the clients go. They are held for O(deadline) seconds at most.
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - FraiseQL contributors (@fraiseql)
 extends_documentation_fragment:

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pgbackrest_backup
 short_description: Take a backup into one repository, and judge it
-version_added: 0.1.0
+version_added: 1.0.0
 author: FraiseQL contributors (@fraiseql)
 description:
   - Runs on the repository host. Waits for a backup that is running already, for O(wait) seconds at most.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pgbackrest_info
 short_description: What pgBackRest holds of a stanza, with each repository's own state
-version_added: 0.1.0
+version_added: 1.0.0
 author: FraiseQL contributors (@fraiseql)
 description:
   - Backups, archives and repositories as C(pgbackrest info) tells them, in one shape for all versions.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pgbackrest_stanza
 short_description: See that a stanza exists in each repository, and that WAL arrives in each
-version_added: 0.1.0
+version_added: 1.0.0
 author: FraiseQL contributors (@fraiseql)
 description:
   - Creates the stanza where it is missing, never deletes or upgrades one, and runs C(pgbackrest check), which on the

@@ -13,7 +13,7 @@ description:
   - Runs on a member. V(armed) lets the standby promote itself once it has replayed its primary's shutdown checkpoint,
     so that no acknowledged row can be missing and no task is needed in the outage. It disarms itself at O(deadline).
   - V(promoted) promotes now, for a primary that is lost and fenced.
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - FraiseQL contributors (@fraiseql)
 extends_documentation_fragment:

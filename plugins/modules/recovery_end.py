@@ -14,7 +14,7 @@ description:
     consistent, is not taken for the end of its recovery.
   - Proves where the recovery ended by the history file that PostgreSQL writes for the new timeline.
   - If the server dies on the way, fails at once with the server's own last words.
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - FraiseQL contributors (@fraiseql)
 extends_documentation_fragment:

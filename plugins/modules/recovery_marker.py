@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: recovery_marker
 short_description: Write a row that a restore to a point in time must bring back, or must not
-version_added: 0.1.0
+version_added: 1.0.0
 author: FraiseQL contributors (@fraiseql)
 description:
   - Runs on an observer that role P(fraiseql.resilience.observer#role) has set up, and writes through the gateway.

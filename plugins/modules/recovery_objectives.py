@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: recovery_objectives
 short_description: Judge a recovery by what clients felt, what was lost, and what was promised
-version_added: 0.1.0
+version_added: 1.0.0
 author: FraiseQL contributors (@fraiseql)
 description:
   - Puts the probe's account and the marks of an operation into the chain T0 to T11, and judges RTO and RPO.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: recovery_probe
 short_description: Commit rows as a client does, and compare what was acknowledged with what is there
-version_added: 0.1.0
+version_added: 1.0.0
 author: FraiseQL contributors (@fraiseql)
 description:
   - Runs on an observer that role P(fraiseql.resilience.observer#role) has set up.

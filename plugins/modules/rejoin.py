@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: rejoin
 short_description: Bring a member back as a standby, whatever its data went through
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - FraiseQL contributors (@fraiseql)
 description:

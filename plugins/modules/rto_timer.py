@@ -17,7 +17,7 @@ description:
     beside them stands C(decided). Any other word is kept as it is. The first mark of a name counts.
   - A mark is stamped by the control node's monotonic clock, without asking any host. In the report it stands on the
     observer's clock, if O(sync_with) compared the two, with the bound of the error.
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - FraiseQL contributors (@fraiseql)
 extends_documentation_fragment:
