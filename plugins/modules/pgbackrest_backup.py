@@ -34,6 +34,12 @@ options:
     description: Take it only if the repository holds no full backup of this cluster without errors.
     type: bool
     default: false
+  from_primary:
+    description:
+      - Whether to read the files from the primary, whatever is configured. A standby that has just changed its primary
+        may take longer to reach the backup's checkpoint than the backup itself takes.
+    type: bool
+    default: false
   wait:
     description: Seconds to wait for another backup of this stanza to end.
     type: float
@@ -129,6 +135,7 @@ def argument_spec() -> dict[str, t.Any]:
         "repo": {"type": "int", "default": 1},
         "type": {"type": "str", "choices": ["full", "diff", "incr"], "default": "incr"},
         "only_if_none": {"type": "bool", "default": False},
+        "from_primary": {"type": "bool", "default": False},
         "wait": {"type": "float", "default": 600.0},
         "user": {"type": "str", "default": "postgres"},
         "timeout": {"type": "float", "default": 86400.0},
@@ -152,12 +159,15 @@ def act(
     if check_mode:
         return {"changed": True, "waited_seconds": 0.0}
     begin = time.monotonic()
+    options = [f"--repo={repo}", f"--type={params['type']}"]
+    if params["from_primary"]:
+        options.append("--no-backup-standby")
     while True:
         wait_until_free(client, repo, deadline, sleep)
         labels = {backup.label for backup in seen(client, repo).backups_of(repo)}
         waited = time.monotonic() - begin
         try:
-            done = client.call(f"--repo={repo}", f"--type={params['type']}", "backup", timeout=params["timeout"])
+            done = client.call(*options, "backup", timeout=params["timeout"])
             break
         except CommandFailed as error:
             if error.rc != LOCKED or deadline.expired():
