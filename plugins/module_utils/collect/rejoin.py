@@ -56,6 +56,9 @@ POLL_SECONDS = 0.25
 #: Where a segment's first page says where in WAL it begins: PostgreSQL's XLogPageHeaderData.
 PAGE_ADDRESS_OFFSET = 8
 
+#: The control file's words for a server that was a standby when it ended; any other may have written by itself.
+STANDBY_STATES = ("in archive recovery", "shut down in recovery")
+
 #: In recovery, streams, timeline, end of what is here.
 RUNNING = """
 SELECT pg_is_in_recovery() || '|' || EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming') || '|' ||
@@ -139,15 +142,14 @@ def look(member: t.Mapping[str, t.Any], *, run: Runner) -> Remains:
     if running is not None:
         in_recovery, streams, timeline, end = running
         own = known._replace(in_recovery=in_recovery, streams=streams, timeline=timeline, end_lsn=end)
-    elif control.min_recovery_lsn != "0/0" or "recovery" in control.state:
-        timeline = max(control.timeline, control.min_recovery_timeline)
-        end = max(control.checkpoint_lsn, control.min_recovery_lsn, key=lsn_to_int)
-        own = known._replace(shut_down=control.shut_down, timeline=timeline, end_lsn=end)
     else:
+        # After a promotion the control file keeps the end of the recovery until the next checkpoint.
         own = known._replace(
-            shut_down=control.shut_down, timeline=control.timeline, end_lsn=control.checkpoint_lsn,
-            ended_as_primary=True,
-        )  # fmt: skip
+            shut_down=control.shut_down,
+            timeline=max(control.timeline, control.min_recovery_timeline),
+            end_lsn=max(control.checkpoint_lsn, control.min_recovery_lsn, key=lsn_to_int),
+            ended_as_primary=control.state not in STANDBY_STATES,
+        )
     try:
         return own._replace(history=controldata.own_history(member, own.timeline or 1))
     except UnknownError:

@@ -99,6 +99,9 @@ def decide(remains: Remains, source: Source) -> Decision:
     ancestor = common_ancestor(remains.timeline, remains.history, source.timeline, source.history)
     if ancestor is None:
         return Decision(Method.RESTORE, f"its history and that of {source.name} have nothing in common")
+    if remains.ended_as_primary and remains.timeline == source.timeline:
+        # Nothing tells the two writers' WAL apart then, not even pg_rewind.
+        return Decision(Method.RESTORE, f"it was a primary on timeline {source.timeline}, as {source.name} is")
     if diverged(remains, ancestor):
         return Decision(Method.REWIND, _apart(remains, source, ancestor), ancestor.lsn)
     if remains.in_recovery:

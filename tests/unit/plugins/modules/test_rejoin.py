@@ -206,6 +206,14 @@ def test_a_restore_that_was_cut_off_is_seen_by_the_missing_control_file_alone(ho
     assert module.act(host.given(), check_mode=True)["method"] == "restore"
 
 
+def test_a_crash_just_after_a_promotion_is_not_taken_for_a_standbys(host: Host) -> None:
+    """The control file keeps the end of the recovery until the first checkpoint."""
+    host.control = CONTROL.format(state="in production", checkpoint="0/4000028", minimum="0/5000000")
+    assert module.act(host.given(), check_mode=True)["method"] == "rewind"
+    host.control = CONTROL.format(state="in archive recovery", checkpoint="0/4000028", minimum="0/5000000")
+    assert module.act(host.given(), check_mode=True)["method"] == "start"
+
+
 def test_one_that_was_shut_down_in_time_is_only_started(host: Host) -> None:
     host.control = CONTROL.format(state="shut down", checkpoint="0/50000D0", minimum="0/0")
     answer = module.act(host.given(), check_mode=False)

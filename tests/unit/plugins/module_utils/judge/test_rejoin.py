@@ -134,6 +134,12 @@ def test_histories_that_share_nothing_lead_to_a_restore() -> None:
     assert decide(remains(timeline=7), PRIMARY._replace(timeline=9, history=())).method is Method.RESTORE
 
 
+def test_two_writers_of_one_timeline_cannot_be_told_apart_so_it_is_restored() -> None:
+    twin = remains(timeline=2, history=PRIMARY.history, end_lsn="0/5000200")
+    assert decide(twin, PRIMARY).method is Method.RESTORE
+    assert decide(twin._replace(ended_as_primary=False), PRIMARY).method is Method.START
+
+
 def test_on_the_primarys_own_timeline_nothing_has_parted() -> None:
     ancestor = common_ancestor(2, PRIMARY.history, 2, PRIMARY.history)
     assert ancestor == Ancestor(2, None)
