@@ -1,0 +1,226 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""WAL that a receiver confirmed and a candidate does not have: how much it is, and how it comes to the candidate.
+
+Only the bytes that the candidate misses travel. It puts them behind its own, in the folder that its restore_command looks
+into, where a segment appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import shutil
+import tempfile
+import typing as t
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, RefusedError, UnknownError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery_end import lsn_to_int
+
+REPOSITORY = "/etc/fraiseql-resilience/repository.json"
+#: Where a member's restore_command looks for what no repository has.
+DELIVERED = Path("/var/lib/fraiseql-resilience/received-wal")
+PAGE = 8192
+SEGMENT = re.compile(r"([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})(\.partial)?")
+#: pg_waldump's words: where each record begins, and where the first thing lies that is no record any more.
+RECORD = re.compile(r"lsn: ([0-9A-F]+/[0-9A-F]+), prev")
+DUMP_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A file of the receiver. ``number`` counts segments from the beginning of WAL."""
+
+    path: Path
+    timeline: int
+    number: int
+    size: int
+
+    @property
+    def name(self) -> str:
+        return self.path.name[:24]
+
+    @property
+    def begin(self) -> int:
+        return self.number * self.size
+
+
+def describe(path: str = REPOSITORY) -> dict[str, t.Any]:
+    """What role pgbackrest wrote of this repository host."""
+    try:
+        facts: dict[str, t.Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"this host holds no repository: {error}", given=path, next_step="run the site playbook on it"
+        ) from error
+    return facts
+
+
+def measure(
+    repository: t.Mapping[str, t.Any], timeline: int, lsn: str, most_bytes: int, *, run: Runner
+) -> dict[str, t.Any]:
+    """What the receiver holds on ``timeline`` beyond ``lsn``, where the candidate's own WAL ends.
+
+    :raises RefusedError: it is more than ``most_bytes`` that no repository has.
+    :raises UnknownError: the receiver followed a later timeline than the candidate knows.
+    """
+    receiver = repository.get("receiver")
+    nothing = {"receiver": receiver["name"] if receiver else None, "ahead_bytes": 0, "end_lsn": None, "pieces": []}
+    held = segments(Path(receiver["directory"])) if receiver else []
+    later = max((segment.timeline for segment in held), default=timeline)
+    if later > timeline:
+        raise UnknownError(
+            f"{nothing['receiver']} holds WAL of timeline {later}, and the candidate is on {timeline}",
+            given=f"timeline {timeline}",
+            next_step="choose a candidate that is on that timeline; see them with module cluster_info",
+        )
+    begin = lsn_to_int(lsn)
+    useful = contiguous([one for one in held if one.timeline == timeline and one.begin + one.size > begin])
+    if not useful:
+        return nothing
+    last, end = ends(useful, repository["bin_dir"], run=run)
+    if last is None or end is None or end <= begin:
+        return nothing
+    missing = [one for one in useful if one.begin < end and not _archived(repository, one)]
+    pieces = [_piece(one, begin, end) for one in missing]
+    size = sum(length for _piece_, length in pieces)
+    if size > most_bytes:
+        raise RefusedError(
+            f"{nothing['receiver']} holds {end - begin} bytes of WAL that the candidate does not have, too much to carry",
+            given=f"{size} bytes that no repository has",
+            possible=f"{most_bytes} bytes",
+            next_step=f"copy {useful[0].name} and later from {receiver['directory']} to the candidate's {DELIVERED}",
+        )
+    return {
+        **nothing,
+        "ahead_bytes": end - begin,
+        "end_lsn": to_lsn(end),
+        # Replay ends at the end of a record, which a page's header may keep from being where the next would begin.
+        "require_lsn": to_lsn(last + 1),
+        "pieces": [piece for piece, _length in pieces],
+    }
+
+
+def segments(directory: Path) -> list[Segment]:
+    """The receiver's files in the order of WAL."""
+    found = []
+    for path in directory.iterdir():
+        name = SEGMENT.fullmatch(path.name)
+        size = path.stat().st_size if name else 0
+        if name and size:
+            number = (int(name[2], 16) << 32) // size + int(name[3], 16)
+            found.append(Segment(path, int(name[1], 16), number, size))
+    return sorted(found, key=lambda one: (one.timeline, one.number))
+
+
+def contiguous(found: t.Sequence[Segment]) -> list[Segment]:
+    """Those after the last gap: what lies before one is of no use without what is missing, and in a repository."""
+    run_: list[Segment] = []
+    for one in found:
+        if run_ and one.number != run_[-1].number + 1:
+            run_ = []
+        run_.append(one)
+    return run_
+
+
+def ends(held: t.Sequence[Segment], bin_dir: str, *, run: Runner) -> tuple[int | None, int | None]:
+    """Where the last whole record begins, and where it ends."""
+    with tempfile.TemporaryDirectory(prefix="resilience-wal-") as folder:
+        for one in held:
+            # pg_waldump does not know the name of a segment that is still being received.
+            (Path(folder) / one.name).symlink_to(one.path)
+        argv = [
+            f"{bin_dir}/pg_waldump", "--path", folder, "--timeline", str(held[0].timeline),
+            "--start", to_lsn(held[-1].begin),
+        ]  # fmt: skip
+        answer = last_record(run(argv, timeout=DUMP_SECONDS, check=False))
+        if answer[0] is None and len(held) > 1:
+            # The newest segment holds no whole record yet.
+            argv[-1] = to_lsn(held[-2].begin)
+            answer = last_record(run(argv, timeout=DUMP_SECONDS, check=False))
+    return answer
+
+
+def last_record(dump: t.Any) -> tuple[int | None, int | None]:
+    """Begin and end of the last record that pg_waldump could read; its complaint tells the end."""
+    begun = RECORD.findall(dump.stdout)
+    if not begun:
+        return None, None
+    last = lsn_to_int(begun[-1])
+    named = [lsn_to_int(lsn) for lsn in re.findall(r"[0-9A-F]+/[0-9A-F]+", dump.stderr)]
+    return last, max([lsn for lsn in named if lsn > last], default=last + 1)
+
+
+def deliver(member: t.Mapping[str, t.Any], pieces: t.Sequence[t.Mapping[str, t.Any]], *, check_mode: bool) -> list[str]:
+    """Lay the pieces where restore_command finds them. Returns the segments that were not there as they should be.
+
+    :raises UnknownError: the member does not have the WAL that a piece continues.
+    """
+    changed = []
+    for piece in pieces:
+        name, offset, size = piece["segment"], int(piece["offset"]), int(piece["size"])
+        if SEGMENT.fullmatch(name) is None or name.endswith(".partial"):
+            raise InputError("this is no segment of WAL", given=name, possible="what state=measured returned")
+        content = _own(member, name, offset) + zlib.decompress(base64.b64decode(piece["data"]))
+        content += bytes(size - len(content))
+        place = DELIVERED / name
+        if place.exists() and place.read_bytes() == content:
+            continue
+        changed.append(name)
+        if not check_mode:
+            _write(place, content, member["os_user"])
+    return changed
+
+
+def to_lsn(position: int) -> str:
+    return f"{position >> 32:X}/{position & 0xFFFFFFFF:X}"
+
+
+def _archived(repository: t.Mapping[str, t.Any], segment: Segment) -> bool:
+    """Whether repository 1 has it whole, so that the candidate gets it from there."""
+    archive = Path(repository["repo1_path"]) / "archive" / repository["stanza"]
+    return any(archive.glob(f"*/{segment.name[:16]}/{segment.name}-*"))
+
+
+def _piece(segment: Segment, begin: int, end: int) -> tuple[dict[str, t.Any], int]:
+    """The segment's bytes from ``begin`` to ``end``, in whole pages, and how many they are."""
+    first = max(0, begin - segment.begin) // PAGE * PAGE
+    last = min(segment.size, -(-(end - segment.begin) // PAGE) * PAGE)
+    with segment.path.open("rb") as file:
+        file.seek(first)
+        content = file.read(last - first)
+    data = base64.b64encode(zlib.compress(content, 1)).decode()
+    return {"segment": segment.name, "offset": first, "size": segment.size, "data": data}, len(content)
+
+
+def _own(member: t.Mapping[str, t.Any], name: str, length: int) -> bytes:
+    if length == 0:
+        return b""
+    try:
+        with (Path(member["data_dir"]) / "pg_wal" / name).open("rb") as file:
+            own = file.read(length)
+    except OSError as error:
+        raise UnknownError(
+            f"{member['name']} does not have the WAL that the receiver's continues: {error.strerror}: {name}",
+            next_step="copy that segment from the receiver yourself, and run this again",
+        ) from error
+    return own + bytes(length - len(own))
+
+
+def _write(place: Path, content: bytes, owner: str) -> None:
+    place.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    unfinished = place.with_suffix(".unfinished")
+    with unfinished.open("wb") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    shutil.chown(unfinished, owner, owner)
+    unfinished.rename(place)

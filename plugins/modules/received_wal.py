@@ -1,0 +1,148 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module received_wal; module_utils/collect/received_wal.py does the work."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: received_wal
+short_description: Bring WAL that only a receiver confirmed to the member that takes over
+version_added: 1.0.0
+author:
+  - FraiseQL contributors (@fraiseql)
+description:
+  - Where a quorum confirms commits, a receiver may hold acknowledged rows that the candidate does not have. Whoever is
+    promoted takes them first, so that acknowledged means findable.
+  - V(measured) runs on the repository host, after the old primary was fenced. It reads how far the receiver's WAL reaches
+    and takes out what lies beyond O(lsn). Segments that the repository has are left out, since the candidate gets them
+    from there.
+  - V(delivered) runs on the candidate and lays that WAL where its C(restore_command) looks, so that the promotion
+    replays it.
+extends_documentation_fragment:
+  - fraiseql.resilience.attributes
+options:
+  state:
+    description: What to do; see the description.
+    type: str
+    required: true
+    choices: [measured, delivered]
+  timeline:
+    description: The candidate's timeline, for V(measured).
+    type: int
+  lsn:
+    description: Where the candidate's own WAL ends, for V(measured).
+    type: str
+  max_bytes:
+    description: How many bytes may be carried.
+    type: int
+    default: 134217728
+  pieces:
+    description: What V(measured) returned under that name, for V(delivered). It is data of the database; use C(no_log).
+    type: list
+    elements: dict
+    default: []
+  descriptor:
+    description: >-
+      The file that names this host. By default C(/etc/fraiseql-resilience/repository.json) for V(measured), and
+      C(/etc/fraiseql-resilience/member.json) for V(delivered).
+    type: path
+"""
+
+EXAMPLES = r"""
+- name: What the receiver holds beyond the candidate
+  fraiseql.resilience.received_wal:
+    state: measured
+    timeline: 3
+    lsn: 0/5000148
+  register: received
+  no_log: true
+
+- name: The candidate has it, too
+  fraiseql.resilience.received_wal:
+    state: delivered
+    pieces: "{{ received.pieces }}"
+  delegate_to: pg-a2
+  no_log: true
+"""
+
+RETURN = r"""
+receiver:
+  description: The receiver's name; none where there is no receiver.
+  returned: for measured
+  type: str
+  sample: repo-a-receiver
+ahead_bytes:
+  description: How far its WAL reaches beyond the candidate's.
+  returned: for measured
+  type: int
+  sample: 272
+end_lsn:
+  description: Where its last whole record ends, if it is ahead.
+  returned: for measured
+  type: str
+  sample: 0/5000258
+require_lsn:
+  description: The position that the candidate has replayed once it has replayed all of it.
+  returned: for measured, if the receiver is ahead
+  type: str
+  sample: 0/5000201
+pieces:
+  description: The WAL itself, packed; for V(delivered).
+  returned: for measured
+  type: list
+  elements: dict
+segments:
+  description: The segments that were laid down.
+  returned: for delivered
+  type: list
+  elements: str
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils import armed
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import received_wal
+from ansible_collections.fraiseql.resilience.plugins.module_utils.command import run
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import ResilienceError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery_end import checked_lsn
+
+
+def act(given: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+    if given["state"] == "measured":
+        repository = received_wal.describe(given["descriptor"] or received_wal.REPOSITORY)
+        lsn = checked_lsn(given["lsn"])
+        return {
+            "changed": False,
+            **received_wal.measure(repository, given["timeline"], lsn, given["max_bytes"], run=run),
+        }
+    member = armed.member(given["descriptor"] or armed.MEMBER)
+    laid = received_wal.deliver(member, given["pieces"], check_mode=check_mode)
+    return {"changed": bool(laid), "segments": laid}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "required": True, "choices": ["measured", "delivered"]},
+            "timeline": {"type": "int"},
+            "lsn": {"type": "str"},
+            "max_bytes": {"type": "int", "default": 134217728},
+            "pieces": {"type": "list", "elements": "dict", "default": []},
+            "descriptor": {"type": "path"},
+        },
+        required_if=[("state", "measured", ("timeline", "lsn"))],
+        supports_check_mode=True,
+    )
+    try:
+        result = act(module.params, module.check_mode)
+    except ResilienceError as error:
+        module.fail_json(**error.as_result())
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
