@@ -15,9 +15,9 @@ author:
 description:
   - Where a quorum confirms commits, a receiver may hold acknowledged rows that the candidate does not have. Whoever is
     promoted takes them first, so that acknowledged means findable.
-  - V(measured) runs on the repository host, after the old primary was fenced. It reads how far the receiver's WAL reaches
-    and takes out what lies beyond O(lsn). Segments that the repository has are left out, since the candidate gets them
-    from there.
+  - V(measured) runs on the repository host, after the old primary was fenced. It reads how far the receiver's WAL
+    reaches beyond O(lsn). V(taken) does the same and returns that WAL. Segments that the repository has are left out,
+    since the candidate gets them from there.
   - V(delivered) runs on the candidate and lays that WAL where its C(restore_command) looks, so that the promotion
     replays it.
 extends_documentation_fragment:
@@ -27,26 +27,26 @@ options:
     description: What to do; see the description.
     type: str
     required: true
-    choices: [measured, delivered]
+    choices: [measured, taken, delivered]
   timeline:
-    description: The candidate's timeline, for V(measured).
+    description: The candidate's timeline, for V(measured) and V(taken).
     type: int
   lsn:
-    description: Where the candidate's own WAL ends, for V(measured).
+    description: Where the candidate's own WAL ends, for V(measured) and V(taken).
     type: str
   max_bytes:
     description: How many bytes may be carried.
     type: int
     default: 134217728
   pieces:
-    description: What V(measured) returned under that name, for V(delivered). It is data of the database; use C(no_log).
+    description: What V(taken) returned under that name, for V(delivered). It is data of the database; use C(no_log).
     type: list
     elements: dict
     default: []
   descriptor:
     description: >-
-      The file that names this host. By default C(/etc/fraiseql-resilience/repository.json) for V(measured), and
-      C(/etc/fraiseql-resilience/member.json) for V(delivered).
+      The file that names this host. By default C(/etc/fraiseql-resilience/member.json) for V(delivered), else
+      C(/etc/fraiseql-resilience/repository.json).
     type: path
 """
 
@@ -54,6 +54,12 @@ EXAMPLES = r"""
 - name: What the receiver holds beyond the candidate
   fraiseql.resilience.received_wal:
     state: measured
+    timeline: 3
+    lsn: 0/5000148
+
+- name: It is taken along
+  fraiseql.resilience.received_wal:
+    state: taken
     timeline: 3
     lsn: 0/5000148
   register: received
@@ -70,27 +76,27 @@ EXAMPLES = r"""
 RETURN = r"""
 receiver:
   description: The receiver's name; none where there is no receiver.
-  returned: for measured
+  returned: for measured and taken
   type: str
   sample: repo-a-receiver
 ahead_bytes:
   description: How far its WAL reaches beyond the candidate's.
-  returned: for measured
+  returned: for measured and taken
   type: int
   sample: 272
 end_lsn:
   description: Where its last whole record ends, if it is ahead.
-  returned: for measured
+  returned: for measured and taken
   type: str
   sample: 0/5000258
 require_lsn:
   description: The position that the candidate has replayed once it has replayed all of it.
-  returned: for measured, if the receiver is ahead
+  returned: for measured and taken, if the receiver is ahead
   type: str
   sample: 0/5000201
 pieces:
   description: The WAL itself, packed; for V(delivered).
-  returned: for measured
+  returned: for taken
   type: list
   elements: dict
 segments:
@@ -112,13 +118,13 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery
 
 
 def act(given: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
-    if given["state"] == "measured":
+    if given["state"] != "delivered":
         repository = received_wal.describe(given["descriptor"] or received_wal.REPOSITORY)
         lsn = checked_lsn(given["lsn"])
-        return {
-            "changed": False,
-            **received_wal.measure(repository, given["timeline"], lsn, given["max_bytes"], run=run),
-        }
+        found = received_wal.measure(repository, given["timeline"], lsn, given["max_bytes"], run=run)
+        if given["state"] == "measured":
+            del found["pieces"]
+        return {"changed": False, **found}
     member = armed.member(given["descriptor"] or armed.MEMBER)
     laid = received_wal.deliver(member, given["pieces"], check_mode=check_mode)
     return {"changed": bool(laid), "segments": laid}
@@ -127,14 +133,14 @@ def act(given: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "required": True, "choices": ["measured", "delivered"]},
+            "state": {"type": "str", "required": True, "choices": ["measured", "taken", "delivered"]},
             "timeline": {"type": "int"},
             "lsn": {"type": "str"},
             "max_bytes": {"type": "int", "default": 134217728},
             "pieces": {"type": "list", "elements": "dict", "default": []},
             "descriptor": {"type": "path"},
         },
-        required_if=[("state", "measured", ("timeline", "lsn"))],
+        required_if=[("state", "measured", ("timeline", "lsn")), ("state", "taken", ("timeline", "lsn"))],
         supports_check_mode=True,
     )
     try:

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """WAL that a receiver confirmed and a candidate does not have: how much it is, and how it comes to the candidate.
 
-Only the bytes that the candidate misses travel. It puts them behind its own, in the folder that its restore_command looks
-into, where a segment appears whole or not at all.
+Only the bytes that the candidate misses travel. It puts them behind its own, in the folder that its restore_command
+looks into, where a segment appears whole or not at all.
 """
 
 from __future__ import annotations
@@ -71,13 +71,15 @@ def measure(
     :raises RefusedError: it is more than ``most_bytes`` that no repository has.
     :raises UnknownError: the receiver followed a later timeline than the candidate knows.
     """
-    receiver = repository.get("receiver")
-    nothing = {"receiver": receiver["name"] if receiver else None, "ahead_bytes": 0, "end_lsn": None, "pieces": []}
-    held = segments(Path(receiver["directory"])) if receiver else []
+    receiver: t.Mapping[str, t.Any] | None = repository.get("receiver")
+    if not receiver:
+        return {"receiver": None, "ahead_bytes": 0, "end_lsn": None, "pieces": []}
+    nothing = {"receiver": receiver["name"], "ahead_bytes": 0, "end_lsn": None, "pieces": []}
+    held = segments(Path(receiver["directory"]))
     later = max((segment.timeline for segment in held), default=timeline)
     if later > timeline:
         raise UnknownError(
-            f"{nothing['receiver']} holds WAL of timeline {later}, and the candidate is on {timeline}",
+            f"{receiver['name']} holds WAL of timeline {later}, and the candidate is on {timeline}",
             given=f"timeline {timeline}",
             next_step="choose a candidate that is on that timeline; see them with module cluster_info",
         )
@@ -93,7 +95,7 @@ def measure(
     size = sum(length for _piece_, length in pieces)
     if size > most_bytes:
         raise RefusedError(
-            f"{nothing['receiver']} holds {end - begin} bytes of WAL that the candidate does not have, too much to carry",
+            f"{receiver['name']} holds {end - begin} bytes of WAL that the candidate does not have, too much to carry",
             given=f"{size} bytes that no repository has",
             possible=f"{most_bytes} bytes",
             next_step=f"copy {useful[0].name} and later from {receiver['directory']} to the candidate's {DELIVERED}",
@@ -138,24 +140,25 @@ def ends(held: t.Sequence[Segment], bin_dir: str, *, run: Runner) -> tuple[int |
             (Path(folder) / one.name).symlink_to(one.path)
         argv = [
             f"{bin_dir}/pg_waldump", "--path", folder, "--timeline", str(held[0].timeline),
-            "--start", to_lsn(held[-1].begin),
+            "--start",
         ]  # fmt: skip
-        answer = last_record(run(argv, timeout=DUMP_SECONDS, check=False))
-        if answer[0] is None and len(held) > 1:
-            # The newest segment holds no whole record yet.
-            argv[-1] = to_lsn(held[-2].begin)
-            answer = last_record(run(argv, timeout=DUMP_SECONDS, check=False))
-    return answer
+        # The newest segment may hold no whole record yet.
+        for one in reversed(held[-2:]):
+            done = run([*argv, to_lsn(one.begin)], timeout=DUMP_SECONDS, check=False)
+            last, end = last_record(done.stdout, done.stderr)
+            if last is not None:
+                return last, end or held[-1].begin + held[-1].size
+    return None, None
 
 
-def last_record(dump: t.Any) -> tuple[int | None, int | None]:
-    """Begin and end of the last record that pg_waldump could read; its complaint tells the end."""
-    begun = RECORD.findall(dump.stdout)
+def last_record(dump: str, complaint: str) -> tuple[int | None, int | None]:
+    """Where the last record that pg_waldump could read begins; and ends, if its complaint tells that."""
+    begun = RECORD.findall(dump)
     if not begun:
         return None, None
     last = lsn_to_int(begun[-1])
-    named = [lsn_to_int(lsn) for lsn in re.findall(r"[0-9A-F]+/[0-9A-F]+", dump.stderr)]
-    return last, max([lsn for lsn in named if lsn > last], default=last + 1)
+    named = [lsn_to_int(lsn) for lsn in re.findall(r"[0-9A-F]+/[0-9A-F]+", complaint)]
+    return last, max([lsn for lsn in named if lsn > last], default=None)
 
 
 def deliver(member: t.Mapping[str, t.Any], pieces: t.Sequence[t.Mapping[str, t.Any]], *, check_mode: bool) -> list[str]:

@@ -1,0 +1,206 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""WAL that only a receiver has: how much is seen, and that the candidate ends with the very same bytes."""
+
+from __future__ import annotations
+
+import json
+import random
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import received_wal
+from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Completed
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, RefusedError, UnknownError
+from ansible_collections.fraiseql.resilience.plugins.modules import received_wal as module
+
+SIZE = 64 * 1024
+
+
+class Site:
+    """A repository host with a receiver, and a candidate. Segments are small; pg_waldump says what a test wants."""
+
+    def __init__(self, folder: Path) -> None:
+        self.directory, self.archive = folder / "received", folder / "repo"
+        self.data = folder / "main"
+        self.directory.mkdir()
+        (self.data / "pg_wal").mkdir(parents=True)
+        (self.directory / "receiver.json").write_text("{}", encoding="utf-8")
+        self.repository = folder / "repository.json"
+        self.member = folder / "member.json"
+        self.member.write_text(json.dumps({"name": "pg-a2", "data_dir": str(self.data), "os_user": "postgres"}))
+        self.receiver: dict[str, str] | None = {"name": "repo-a-receiver", "directory": str(self.directory)}
+        self.dumps: dict[str, tuple[str, str]] = {}
+        self.asked: list[list[str]] = []
+
+    def run(self, argv: t.Sequence[str], **_more: t.Any) -> Completed:
+        self.asked.append(sorted(path.name for path in Path(argv[2]).iterdir()))
+        out, err = self.dumps.get(argv[-1], ("", "pg_waldump: error: could not find a valid record after " + argv[-1]))
+        return Completed(tuple(argv), 1, out, err, 0.0)
+
+    def act(self, state: str, **more: t.Any) -> dict[str, t.Any]:
+        self.repository.write_text(
+            json.dumps({"receiver": self.receiver, "bin_dir": "/pg", "stanza": "lab", "repo1_path": str(self.archive)})
+        )
+        descriptor = str(self.member if state == "delivered" else self.repository)
+        given = {"state": state, "timeline": 3, "lsn": "0/20100", "max_bytes": 2**20, "pieces": []}
+        return module.act({**given, "descriptor": descriptor, **more}, False)
+
+    def archived(self, name: str) -> None:
+        folder = self.archive / "archive" / "lab" / "17-1" / name[:16]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}-0123456789abcdef.zst").touch()
+
+
+def record(lsn: str) -> str:
+    return f"rmgr: Transaction len (rec/tot): 34/ 34, tx: 9, lsn: {lsn}, prev 0/20000, desc: COMMIT\n"
+
+
+def ends_at(lsn: str, version: int = 17) -> str:
+    what = "expected at least 24, got 0" if version >= 16 else "wanted 24, got 0"
+    return f"pg_waldump: error: error in WAL record at 0/20028: invalid record length at {lsn}: {what}\n"
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    made = Site(tmp_path)
+    monkeypatch.setattr(module, "run", made.run)
+    monkeypatch.setattr(received_wal, "DELIVERED", tmp_path / "delivered")
+    monkeypatch.setattr(received_wal.shutil, "chown", lambda *_given: None)
+    return made
+
+
+def wal(seed: int, used: int = SIZE) -> bytes:
+    return random.Random(seed).randbytes(used) + bytes(SIZE - used)
+
+
+@pytest.mark.parametrize("version", [15, 17])
+def test_a_receiver_that_is_ahead_is_measured_to_the_byte(site: Site, version: int) -> None:
+    (site.directory / "000000030000000000000002.partial").write_bytes(wal(1))
+    site.dumps["0/20000"] = (record("0/20028") + record("0/20350"), ends_at("0/20378", version))
+    found = site.act("measured")
+    assert (found["ahead_bytes"], found["end_lsn"], found["require_lsn"]) == (0x278, "0/20378", "0/20351")
+    assert "pieces" not in found, "WAL is data, and a plain answer is shown"
+    assert site.asked == [["000000030000000000000002"]], "pg_waldump does not know .partial"
+
+
+@pytest.mark.parametrize("lsn", ["0/20378", "0/20400", "0/30000"])
+def test_a_candidate_that_has_as_much_gets_nothing(site: Site, lsn: str) -> None:
+    (site.directory / "000000030000000000000002.partial").write_bytes(wal(1))
+    site.dumps["0/20000"] = (record("0/20350"), ends_at("0/20378"))
+    found = site.act("taken", lsn=lsn)
+    assert (found["ahead_bytes"], found["pieces"]) == (0, [])
+    assert "require_lsn" not in found
+
+
+def test_without_a_receiver_there_is_nothing_to_carry(site: Site) -> None:
+    site.receiver = None
+    assert site.act("measured") == {"changed": False, "receiver": None, "ahead_bytes": 0, "end_lsn": None}
+
+
+def test_an_empty_receiver_is_not_ahead(site: Site) -> None:
+    assert site.act("measured")["ahead_bytes"] == 0
+
+
+def test_a_receiver_on_a_later_timeline_stops_it(site: Site) -> None:
+    (site.directory / "000000040000000000000002.partial").write_bytes(wal(1))
+    with pytest.raises(UnknownError, match="holds WAL of timeline 4, and the candidate is on 3") as error:
+        site.act("measured")
+    assert error.value.changed is False
+
+
+def test_older_timelines_do_not_count(site: Site) -> None:
+    (site.directory / "000000020000000000000009").write_bytes(wal(1))
+    assert site.act("measured")["ahead_bytes"] == 0
+
+
+def test_a_full_segment_whose_end_nobody_complains_of_reaches_to_its_end(site: Site) -> None:
+    (site.directory / "000000030000000000000002").write_bytes(wal(1))
+    site.dumps["0/20000"] = (record("0/2FFD0"), 'pg_waldump: error: could not find file "000000030000000000000003"')
+    assert site.act("measured")["end_lsn"] == "0/30000"
+
+
+def test_a_newest_segment_without_a_whole_record_leaves_the_end_to_the_one_before(site: Site) -> None:
+    (site.directory / "000000030000000000000002").write_bytes(wal(1))
+    (site.directory / "000000030000000000000003.partial").write_bytes(wal(2, 24))
+    site.dumps["0/20000"] = (record("0/2FF00"), ends_at("0/2FFE0"))
+    found = site.act("taken")
+    assert found["end_lsn"] == "0/2FFE0"
+    assert [piece["segment"] for piece in found["pieces"]] == ["000000030000000000000002"]
+
+
+def test_too_much_is_a_refusal_that_names_how_much(site: Site) -> None:
+    (site.directory / "000000030000000000000002.partial").write_bytes(wal(1))
+    site.dumps["0/20000"] = (record("0/2F350"), ends_at("0/2F378"))
+    with pytest.raises(RefusedError, match="62072 bytes") as error:
+        site.act("measured", max_bytes=1000)
+    assert error.value.next_step
+
+
+def test_what_the_repository_has_is_not_carried(site: Site) -> None:
+    (site.directory / "000000030000000000000002").write_bytes(wal(1))
+    (site.directory / "000000030000000000000003.partial").write_bytes(wal(2))
+    site.archived("000000030000000000000002")
+    site.dumps["0/30000"] = (record("0/30350"), ends_at("0/30378"))
+    found = site.act("taken")
+    assert [piece["segment"] for piece in found["pieces"]] == ["000000030000000000000003"]
+    assert found["ahead_bytes"] == 0x10278
+
+
+def test_what_lies_before_a_gap_is_left_to_the_repository(site: Site) -> None:
+    for name in ("000000030000000000000002", "000000030000000000000004.partial"):
+        (site.directory / name).write_bytes(wal(1))
+    site.dumps["0/40000"] = (record("0/40350"), ends_at("0/40378"))
+    assert [piece["segment"] for piece in site.act("taken")["pieces"]] == ["000000030000000000000004"]
+
+
+@pytest.mark.parametrize("lsn", ["0/20000", "0/20001", "0/21FFF", "0/22000", "0/2FFFF", "0/30000"])
+def test_the_candidate_ends_with_the_receivers_very_bytes(site: Site, lsn: str) -> None:
+    """Whatever the candidate has of its own up to ``lsn``, and rubbish after it."""
+    have = received_wal.lsn_to_int(lsn)
+    whole, newest = wal(1), wal(2, 9000)
+    (site.directory / "000000030000000000000002").write_bytes(whole)
+    (site.directory / "000000030000000000000003.partial").write_bytes(newest)
+    site.dumps["0/30000"] = (record("0/32300"), ends_at("0/32328"))
+    own = whole[: have - 0x20000] + b"\xee" * (0x30000 - have)
+    (site.data / "pg_wal" / "000000030000000000000002").write_bytes(own)
+
+    pieces = site.act("taken", lsn=lsn)["pieces"]
+    laid = site.act("delivered", pieces=pieces)
+
+    assert laid["changed"] is True
+    for name in laid["segments"]:
+        expected = whole if name.endswith("2") else newest
+        assert (received_wal.DELIVERED / name).read_bytes() == expected
+    assert laid["segments"][-1] == "000000030000000000000003"
+    assert not list(received_wal.DELIVERED.glob("*.unfinished"))
+    assert site.act("delivered", pieces=pieces) == {"changed": False, "segments": []}
+
+
+def test_check_mode_lays_nothing(site: Site) -> None:
+    piece = {"segment": "000000030000000000000003", "offset": 0, "size": SIZE, "data": ""}
+    piece["data"] = received_wal.base64.b64encode(received_wal.zlib.compress(wal(1))).decode()
+    member = {"name": "pg-a2", "data_dir": str(site.data), "os_user": "postgres"}
+    assert received_wal.deliver(member, [piece], check_mode=True) == ["000000030000000000000003"]
+    assert not received_wal.DELIVERED.exists()
+
+
+def test_a_candidate_without_the_wal_before_it_is_unknown(site: Site) -> None:
+    piece = {"segment": "000000030000000000000002", "offset": 8192, "size": SIZE, "data": "eJwDAAAAAAE="}
+    with pytest.raises(UnknownError, match="does not have the WAL"):
+        site.act("delivered", pieces=[piece])
+    assert not received_wal.DELIVERED.exists()
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "00000003.history", "000000030000000000000002.partial"])
+def test_only_segments_are_laid(site: Site, name: str) -> None:
+    with pytest.raises(InputError, match="no segment"):
+        site.act("delivered", pieces=[{"segment": name, "offset": 0, "size": SIZE, "data": ""}])
+
+
+def test_a_host_without_a_repository_says_so(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no repository"):
+        received_wal.describe(str(tmp_path / "repository.json"))
