@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import signal
 import sys
 import typing as t
 from pathlib import Path
@@ -18,8 +20,8 @@ PROGRAM = Path(__file__).resolve().parents[4] / "roles/replication/files/promote
 
 RUNNING = "rmgr: Heap len (rec/tot): 59/59, tx: 745, lsn: 0/05000028, prev 0/05000000, desc: INSERT off: 3\n"
 SHUTDOWN = (
-    "rmgr: XLOG len (rec/tot): 114/114, tx: 0, lsn: 0/05000100, prev 0/05000028, desc: CHECKPOINT_SHUTDOWN redo 0/05000100;"
-    " tli 1; prev tli 1\n"
+    "rmgr: XLOG len (rec/tot): 114/114, tx: 0, lsn: 0/05000100, prev 0/05000028,"
+    " desc: CHECKPOINT_SHUTDOWN redo 0/05000100; tli 1; prev tli 1\n"
 )
 SWITCH = "rmgr: XLOG len (rec/tot): 24/24, tx: 0, lsn: 0/05000180, prev 0/05000100, desc: SWITCH \n"
 ONLINE = SHUTDOWN.replace("CHECKPOINT_SHUTDOWN", "CHECKPOINT_ONLINE")
@@ -213,9 +215,6 @@ def test_told_to_stop_it_disarms(monkeypatch: pytest.MonkeyPatch, arm: t.Callabl
         def execute(self, sql: str, values: t.Sequence[t.Any] | None = None) -> None:
             super().execute(sql, values)
             if sql.startswith("SELECT EXISTS"):
-                import os
-                import signal
-
                 os.kill(os.getpid(), signal.SIGTERM)
 
     ran = arm(Stopped([(True, "0/5000028")]), SHUTDOWN)
