@@ -17,6 +17,8 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery
 #: Seconds between two looks at the replay.
 POLL_SECONDS = 0.05
 #: Seconds that PostgreSQL itself waits for the end of a promotion.
+#: Seconds that the first checkpoint of a new primary may take.
+CHECKPOINT_SECONDS = 600.0
 PROMOTE_SECONDS = 60
 
 PRIMARY = """
@@ -49,6 +51,8 @@ def promote(
         _event(events, "promote_asked")
         _ask_to_promote(server, member["name"])
         _event(events, "writable")
+        # Until its first checkpoint the control file tells of the old timeline, and neither a backup nor a rewind can begin.
+        server.value("CHECKPOINT", timeout=CHECKPOINT_SECONDS)
     elif not check_mode:
         server.value(create_slots(member))
     if standby and check_mode:

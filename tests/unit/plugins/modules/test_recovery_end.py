@@ -40,6 +40,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., None]:
         monkeypatch.setattr(recovery, "await_end", lambda _member, timeout, run: None)
         monkeypatch.setattr(recovery, "timeline", lambda _member, run: timeline)
         monkeypatch.setattr(recovery, "read_history", lambda _member, _number: "1\t0/5000148\tbefore LSN 0/6000000\n")
+        monkeypatch.setattr(recovery, "forget_target", lambda _member, run: ["recovery_target_lsn"])
 
     return on
 
@@ -53,6 +54,7 @@ def test_the_end_is_told_with_its_proof(member: recovery.Member, ended: t.Callab
     result = recovery_end.end_recovery(member, "0/5000148", 1)
     assert (result["changed"], result["timeline"]) == (True, 2)
     assert result["ended_at"] == {"parent": 1, "lsn": "0/5000148", "reason": "before LSN 0/6000000"}
+    assert result["forgotten"] == ["recovery_target_lsn"]
 
 
 def test_an_end_before_the_target_is_an_error(member: recovery.Member, ended: t.Callable[..., None]) -> None:
