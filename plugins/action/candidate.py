@@ -27,15 +27,20 @@ class ActionModule(ActionBase):
                 "cluster": {"type": "dict", "required": True},
                 "wanted": {"type": "str"},
                 "lost": {"type": "str"},
+                "rpo_seconds": {"type": "float"},
+                "accept_loss": {"type": "str"},
             }
         )
         try:
             if given["operation"] == "switchover":
                 plan = candidate.switchover(given["cluster"], given["wanted"])
             else:
-                plan = candidate.failover(given["cluster"], given["wanted"], given["lost"])
+                loss = {key: given.get(key) for key in ("rpo_seconds", "accept_loss")}
+                plan = candidate.failover(given["cluster"], given["wanted"], given["lost"], **loss)
         except ResilienceError as error:
             return {"failed": True, **error.as_result()}
         others = "; ".join(f"not {name}: {reason}" for name, reason in sorted(plan.rejected.items()))
         message = f"{plan.candidate} takes over from {plan.old_primary}" + (f" ({others})" if others else "")
+        if plan.loses_bytes:
+            message += f"; {plan.loses_bytes} bytes of WAL that {plan.held_by} holds are left behind"
         return {"changed": False, "msg": message, **plan.as_dict()}

@@ -34,6 +34,14 @@ options:
   lost:
     description: The member that was primary, for O(operation=failover); needed only if more than one does not answer.
     type: str
+  rpo_seconds:
+    description:
+      - The objective, for O(operation=failover). A candidate is refused if another member holds transactions that are
+        newer by more than this.
+    type: float
+  accept_loss:
+    description: Why more than O(rpo_seconds) may be lost all the same.
+    type: str
 """
 
 EXAMPLES = r"""
@@ -78,6 +86,20 @@ timeline:
   returned: success
   type: int
   sample: 2
+loses_bytes:
+  description: WAL that another member holds beyond the candidate's. What a receiver holds is not counted.
+  returned: success
+  type: int
+  sample: 0
+loses_seconds:
+  description: How much older the candidate's newest transaction is than that member's; none if that was not seen.
+  returned: success
+  type: float
+  sample: 0.0
+held_by:
+  description: That member, if there is one.
+  returned: success
+  type: str
 rejected:
   description: Of each other member, why it does not take over.
   returned: success

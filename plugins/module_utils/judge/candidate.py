@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, RefusedError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery_end import lsn_to_int
@@ -17,7 +17,11 @@ Seen = t.Mapping[str, t.Any]
 
 @dataclass(frozen=True)
 class Plan:
-    """Who is replaced by whom. ``rejected`` says of each other member why not."""
+    """Who is replaced by whom. ``rejected`` says of each other member why not.
+
+    ``loses_bytes`` is what another member, ``held_by``, holds beyond the candidate; ``loses_seconds`` how much older
+    the candidate's newest transaction is, None where that was not seen. What a receiver holds is not counted.
+    """
 
     old_primary: str
     candidate: str
@@ -25,6 +29,9 @@ class Plan:
     timeline: int
     old_primary_answers_ssh: bool
     rejected: dict[str, str]
+    loses_bytes: int = 0
+    loses_seconds: float | None = 0.0
+    held_by: str | None = None
 
     def as_dict(self) -> dict[str, t.Any]:
         return dict(self.__dict__)
@@ -49,15 +56,23 @@ def switchover(cluster: t.Mapping[str, t.Any], wanted: str | None = None) -> Pla
     return _choose(old, others, rejected, wanted, old["region"])
 
 
-def failover(cluster: t.Mapping[str, t.Any], wanted: str | None = None, lost: str | None = None) -> Plan:
+def failover(
+    cluster: t.Mapping[str, t.Any],
+    wanted: str | None = None,
+    lost: str | None = None,
+    rpo_seconds: float | None = None,
+    accept_loss: str | None = None,
+) -> Plan:
     """The plan after the primary was lost: whoever holds most WAL, in the lost primary's region first.
 
-    :param lost: the lost primary's name; without it, the one member that was not seen or refuses.
     A standby that stayed on an older timeline is never chosen, however much WAL it holds: it misses all that was
     written since.
 
-    :raises RefusedError: a primary accepts writes, it is not clear who was lost or what the cluster is, or nobody can
-        take over.
+    :param lost: the lost primary's name; without it, the one member that was not seen or refuses.
+    :param rpo_seconds: the objective. A candidate that another member is further ahead of is refused.
+    :param accept_loss: why more may be lost all the same.
+    :raises RefusedError: a primary accepts writes, it is not clear who was lost or what the cluster is, nobody can
+        take over, or more would be lost than the objective allows.
     :raises InputError: ``lost`` or ``wanted`` is no member.
     """
     members = _members(cluster)
@@ -85,7 +100,29 @@ def failover(cluster: t.Mapping[str, t.Any], wanted: str | None = None, lost: st
     able = [member for member in others if _cannot_serve(member) is None]
     newest = max((member["timeline"] for member in able), default=0)
     rejected = {member["name"]: reason for member in others if (reason := _cannot_inherit(member, newest))}
-    return _choose(old, others, rejected, wanted, old["region"])
+    plan = _with_loss(_choose(old, others, rejected, wanted, old["region"]), others)
+    if rpo_seconds is not None and (plan.loses_seconds or 0) > rpo_seconds and not accept_loss:
+        raise RefusedError(
+            f"{plan.candidate} would lose {plan.loses_bytes} bytes of WAL that {plan.held_by} holds, the transactions of"
+            f" {plan.loses_seconds:.0f} s",
+            given=f"an objective of {rpo_seconds:g} s",
+            possible=f"{plan.held_by}, which was not chosen since {plan.rejected.get(plan.held_by or '', 'it is lost')}",
+            next_step=f"choose with -e resilience_candidate={plan.held_by}, or take the loss on with"
+            " -e resilience_accept_loss=<reason>",
+        )
+    return plan
+
+
+def _with_loss(plan: Plan, others: list[Seen]) -> Plan:
+    """The plan with what somebody holds beyond the candidate on its timeline, whether that one could serve or not."""
+    holders = [one for one in others if one["written_lsn"] is not None and one["timeline"] == plan.timeline]
+    most = max(holders, key=lambda one: lsn_to_int(one["written_lsn"]))
+    behind = lsn_to_int(most["written_lsn"]) - lsn_to_int(plan.candidate_lsn)
+    if behind <= 0:
+        return plan
+    own, newest = _named(others, plan.candidate).get("replay_age_seconds"), most.get("replay_age_seconds")
+    seconds = None if own is None or newest is None else max(0.0, float(own) - float(newest))
+    return replace(plan, loses_bytes=behind, loses_seconds=seconds, held_by=most["name"])
 
 
 def _choose(old: Seen, others: list[Seen], rejected: dict[str, str], wanted: str | None, region: str) -> Plan:

@@ -135,6 +135,46 @@ def test_a_standby_that_does_not_stream_any_more_can_take_over() -> None:
     assert candidate.failover(cluster(LOST, member("pg-a2", receiving_from=None))).candidate == "pg-a2"
 
 
+AHEAD = member("pg-b1", written_lsn="0/6000000", replay_age_seconds=4.0)
+BEHIND = member("pg-a2", replay_age_seconds=700.0)
+
+
+def test_what_another_member_holds_beyond_the_candidate_is_stated() -> None:
+    plan = candidate.failover(cluster(LOST, BEHIND, AHEAD))
+    assert (plan.candidate, plan.loses_bytes, plan.loses_seconds, plan.held_by) == ("pg-a2", 0x1000000, 696.0, "pg-b1")
+
+
+def test_more_than_the_objective_is_refused_with_how_much_and_who_has_it() -> None:
+    with pytest.raises(RefusedError) as error:
+        candidate.failover(cluster(LOST, BEHIND, AHEAD), rpo_seconds=300)
+    refused(error.value, "16777216 bytes", "696 s", "objective of 300 s", "resilience_candidate=pg-b1")
+
+
+@pytest.mark.parametrize("more", [{"wanted": "pg-b1"}, {"accept_loss": "region b is in maintenance"}])
+def test_the_loss_is_avoided_or_taken_on(more: dict[str, str]) -> None:
+    assert candidate.failover(cluster(LOST, BEHIND, AHEAD), rpo_seconds=300, **more).candidate
+
+
+def test_a_loss_within_the_objective_is_no_reason_to_stop() -> None:
+    assert candidate.failover(cluster(LOST, BEHIND, AHEAD), rpo_seconds=700).loses_bytes == 0x1000000
+
+
+def test_wal_of_one_who_cannot_serve_counts_as_lost_too() -> None:
+    paused = member("pg-b1", written_lsn="0/6000000", replay_paused=True, replay_age_seconds=4.0)
+    with pytest.raises(RefusedError, match="would lose"):
+        candidate.failover(cluster(LOST, BEHIND, paused), rpo_seconds=300)
+
+
+def test_how_old_it_is_may_be_unknown_but_never_how_much() -> None:
+    plan = candidate.failover(cluster(LOST, A2, AHEAD), rpo_seconds=300)
+    assert (plan.loses_bytes, plan.loses_seconds) == (0x1000000, None)
+
+
+def test_who_holds_most_loses_nothing() -> None:
+    plan = candidate.failover(cluster(LOST, A2, B1), rpo_seconds=0)
+    assert (plan.loses_bytes, plan.loses_seconds, plan.held_by) == (0, 0.0, None)
+
+
 def test_a_stale_timeline_is_never_promoted_however_much_wal_it_holds() -> None:
     stale = member("pg-a2", timeline=2, written_lsn="9/0")
     plan = candidate.failover(cluster(LOST, stale, B1))
