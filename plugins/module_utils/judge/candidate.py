@@ -103,10 +103,10 @@ def failover(
     plan = _with_loss(_choose(old, others, rejected, wanted, old["region"]), others)
     if rpo_seconds is not None and (plan.loses_seconds or 0) > rpo_seconds and not accept_loss:
         raise RefusedError(
-            f"{plan.candidate} would lose {plan.loses_bytes} bytes of WAL that {plan.held_by} holds, the transactions of"
-            f" {plan.loses_seconds:.0f} s",
+            f"{plan.candidate} would lose {plan.loses_bytes} bytes of WAL that {plan.held_by} holds, the transactions"
+            f" of {plan.loses_seconds:.0f} s",
             given=f"an objective of {rpo_seconds:g} s",
-            possible=f"{plan.held_by}, which was not chosen since {plan.rejected.get(plan.held_by or '', 'it is lost')}",
+            possible=f"{plan.held_by}, which was not chosen since {plan.rejected[str(plan.held_by)]}",
             next_step=f"choose with -e resilience_candidate={plan.held_by}, or take the loss on with"
             " -e resilience_accept_loss=<reason>",
         )
