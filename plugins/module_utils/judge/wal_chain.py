@@ -51,8 +51,13 @@ class Timeline:
     partials: tuple[int, ...] = ()
     #: Segments that are there twice with different content: two servers wrote the same timeline.
     contradictions: tuple[int, ...] = ()
-    #: When the last segment arrived, seconds since 1970.
-    last_time: int = 0
+    #: When each segment arrived, seconds since 1970.
+    arrived: t.Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def last_time(self) -> int:
+        """When the last segment arrived, seconds since 1970; 0 without segments."""
+        return self.arrived[self.spans[-1].last] if self.spans else 0
 
     @property
     def gaps(self) -> tuple[Span, ...]:
@@ -116,23 +121,24 @@ class Chain:
             return Reach(lsn, None, f"timeline {number} left timeline {timeline} before, at {lsn_text(end_of_start)}")
         segment = self.segment_of(lsn)
         position = next(i for i, (step, _end) in enumerate(path) if step == timeline)
-        while True:
-            step, end = path[position]
+        for step, end in path[position:]:
             # The fork's own segment is read from the child, which holds a copy of what came before.
             last = None if end is None else self.segment_of(end) - 1
-            if last is None or segment <= last:
-                span = self.timelines[step].span_of(segment) if step in self.timelines else None
-                if span is None:
-                    return Reach(segment * self.segment_size, self.name(step, segment), "missing")
-                if last is None or span.last < last:
-                    segment = span.last + 1
-                    is_gap = bool(self._later(step, segment)) or last is not None
-                    return Reach(segment * self.segment_size, self.name(step, segment), "missing" if is_gap else "")
-                segment = last + 1
-            position += 1
+            if last is not None and segment > last:
+                continue
+            span = self.timelines[step].span_of(segment) if step in self.timelines else None
+            held = segment - 1 if span is None else span.last
+            if last is None or held < last:
+                is_hole = last is not None or self._later(step, held + 1)
+                missing = self.name(step, held + 1)
+                return Reach((held + 1) * self.segment_size, missing, "missing" if is_hole else "")
+            segment = last + 1
+        return Reach(segment * self.segment_size, None)
 
     def _later(self, timeline: int, segment: int) -> bool:
-        return any(span.first > segment for span in self.timelines[timeline].spans)
+        """Whether a timeline holds anything after a segment."""
+        held = self.timelines.get(timeline)
+        return held is not None and any(span.first > segment for span in held.spans)
 
 
 @dataclass(frozen=True)
@@ -151,11 +157,9 @@ class Reach:
 class _Found:
     """What was seen of one timeline while walking the names."""
 
-    segments: set[int] = field(default_factory=set)
+    arrived: dict[int, int] = field(default_factory=dict)
     sums: dict[int, set[str]] = field(default_factory=dict)
     partials: set[int] = field(default_factory=set)
-    last: int = -1
-    last_time: int = 0
 
 
 def walk(
@@ -188,12 +192,12 @@ def walk(
         seen = found.get(number, _Found())
         timelines[number] = Timeline(
             number=number,
-            spans=tuple(spans(seen.segments)),
+            spans=tuple(spans(seen.arrived)),
             forks=tuple(parse_history(histories.get(number, ""))),
             history=number in listed,
             partials=tuple(sorted(seen.partials)),
             contradictions=tuple(sorted(n for n, sums in seen.sums.items() if len(sums) > 1)),
-            last_time=seen.last_time,
+            arrived=seen.arrived,
         )
     lost = tuple(n for n in sorted(found) if n > 1 and n not in listed)
     return Chain(repo, segment_size, timelines, lost, tuple(strange))
@@ -206,11 +210,9 @@ def _note(found: dict[int, _Found], match: re.Match[str], time: int, segment_siz
     if partial:
         seen.partials.add(number)
         return
-    seen.segments.add(number)
+    seen.arrived[number] = time
     if checksum:
         seen.sums.setdefault(number, set()).add(checksum)
-    if number > seen.last:
-        seen.last, seen.last_time = number, time
 
 
 def spans(numbers: t.Iterable[int]) -> t.Iterator[Span]:
