@@ -42,6 +42,11 @@ options:
   require_lsn:
     description: WAL position that must be replayed before the promotion, for O(state=promoted).
     type: str
+  received_wal:
+    description:
+      - What M(fraiseql.resilience.received_wal) took from a receiver, its return value C(packed).
+      - For O(state=promoted) it is laid where the recovery finds it, so that it is replayed before the promotion.
+    type: str
   timeout:
     description: Seconds to wait at most.
     type: float
@@ -91,7 +96,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils import armed
-from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import promotion
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import promotion, received_wal
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import run
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import ResilienceError
 
@@ -100,6 +105,8 @@ def act(given: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     member = armed.member(given["descriptor"])
     state = given["state"]
     if state == "promoted":
+        pieces = received_wal.unpacked(given["received_wal"])
+        received_wal.deliver(member, pieces, check_mode=check_mode)
         return promotion.promote(member, given["require_lsn"], given["timeout"], check_mode=check_mode, run=run)
     if state == "disarmed":
         active = armed.is_active(armed.PROMOTION, run=run)
@@ -120,6 +127,7 @@ def main() -> None:
             "token": {"type": "str", "no_log": False},
             "deadline": {"type": "float", "default": 60},
             "require_lsn": {"type": "str"},
+            "received_wal": {"type": "str", "no_log": True},
             "timeout": {"type": "float", "default": 60},
             "descriptor": {"type": "path", "default": "/etc/fraiseql-resilience/member.json"},
         },

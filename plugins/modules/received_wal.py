@@ -38,11 +38,9 @@ options:
     description: How many bytes may be carried.
     type: int
     default: 134217728
-  pieces:
-    description: What V(taken) returned under that name, for V(delivered). It is data of the database; use C(no_log).
-    type: list
-    elements: dict
-    default: []
+  packed:
+    description: What V(taken) returned under that name, for V(delivered).
+    type: str
   descriptor:
     description: >-
       The file that names this host. By default C(/etc/fraiseql-resilience/member.json) for V(delivered), else
@@ -68,9 +66,8 @@ EXAMPLES = r"""
 - name: The candidate has it, too
   fraiseql.resilience.received_wal:
     state: delivered
-    pieces: "{{ received.pieces }}"
+    packed: "{{ received.packed }}"
   delegate_to: pg-a2
-  no_log: true
 """
 
 RETURN = r"""
@@ -94,11 +91,12 @@ require_lsn:
   returned: for measured and taken, if the receiver is ahead
   type: str
   sample: 0/5000201
-pieces:
-  description: The WAL itself, packed; for V(delivered).
+packed:
+  description:
+    - The WAL itself, for V(delivered) or for M(fraiseql.resilience.promotion); empty if there is nothing to carry.
+    - It is data of the database, so a task that registers it has to have C(no_log).
   returned: for taken
-  type: list
-  elements: dict
+  type: str
 segments:
   description: The segments that were laid down.
   returned: for delivered
@@ -122,11 +120,11 @@ def act(given: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
         repository = received_wal.describe(given["descriptor"] or received_wal.REPOSITORY)
         lsn = checked_lsn(given["lsn"])
         found = received_wal.measure(repository, given["timeline"], lsn, given["max_bytes"], run=run)
-        if given["state"] == "measured":
-            del found["pieces"]
-        return {"changed": False, **found}
+        pieces = found.pop("pieces")
+        taken = {"packed": received_wal.packed(pieces)} if given["state"] == "taken" else {}
+        return {"changed": False, **found, **taken}
     member = armed.member(given["descriptor"] or armed.MEMBER)
-    laid = received_wal.deliver(member, given["pieces"], check_mode=check_mode)
+    laid = received_wal.deliver(member, received_wal.unpacked(given["packed"]), check_mode=check_mode)
     return {"changed": bool(laid), "segments": laid}
 
 
@@ -137,7 +135,7 @@ def main() -> None:
             "timeline": {"type": "int"},
             "lsn": {"type": "str"},
             "max_bytes": {"type": "int", "default": 134217728},
-            "pieces": {"type": "list", "elements": "dict", "default": []},
+            "packed": {"type": "str", "no_log": True},
             "descriptor": {"type": "path"},
         },
         required_if=[("state", "measured", ("timeline", "lsn")), ("state", "taken", ("timeline", "lsn"))],

@@ -170,7 +170,7 @@ def deliver(member: t.Mapping[str, t.Any], pieces: t.Sequence[t.Mapping[str, t.A
     for piece in pieces:
         name, offset, size = piece["segment"], int(piece["offset"]), int(piece["size"])
         if SEGMENT.fullmatch(name) is None or name.endswith(".partial"):
-            raise InputError("this is no segment of WAL", given=name, possible="what state=measured returned")
+            raise InputError("this is no segment of WAL", given=name, possible="what state=taken returned")
         content = _own(member, name, offset) + zlib.decompress(base64.b64decode(piece["data"]))
         content += bytes(size - len(content))
         place = DELIVERED / name
@@ -180,6 +180,23 @@ def deliver(member: t.Mapping[str, t.Any], pieces: t.Sequence[t.Mapping[str, t.A
         if not check_mode:
             _write(place, content, member["os_user"])
     return changed
+
+
+def packed(pieces: t.Sequence[t.Mapping[str, t.Any]]) -> str:
+    """The pieces as one text, which a module's argument can keep out of every log."""
+    return base64.b64encode(json.dumps(pieces).encode()).decode() if pieces else ""
+
+
+def unpacked(text: str | None) -> list[dict[str, t.Any]]:
+    """The reverse of :func:`packed`.
+
+    :raises InputError: it is something else.
+    """
+    try:
+        pieces: list[dict[str, t.Any]] = json.loads(base64.b64decode(text, validate=True)) if text else []
+    except ValueError as error:
+        raise InputError("this is not what module received_wal took", possible="its return value packed") from error
+    return pieces
 
 
 def to_lsn(position: int) -> str:

@@ -22,7 +22,14 @@ UNIT = armed.PROMOTION
 def given(tmp_path: Path) -> dict[str, t.Any]:
     descriptor = tmp_path / "member.json"
     descriptor.write_text(json.dumps({"name": "pg-a1", "os_user": "postgres"}))
-    return {"token": "T", "deadline": 60.0, "timeout": 5.0, "require_lsn": None, "descriptor": str(descriptor)}
+    return {
+        "token": "T",
+        "deadline": 60.0,
+        "timeout": 5.0,
+        "require_lsn": None,
+        "received_wal": None,
+        "descriptor": str(descriptor),
+    }
 
 
 def test_arming_is_a_change_with_its_events(given: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,3 +83,15 @@ def test_disarming_changes_only_what_is_armed(
 def test_a_host_that_is_no_member_does_nothing(given: dict[str, t.Any]) -> None:
     with pytest.raises(InputError, match="no member"):
         promotion.act({**given, "state": "promoted", "descriptor": "/nowhere/member.json"}, False)
+
+
+def test_wal_of_a_receiver_is_laid_down_before_it_is_promoted(
+    given: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[t.Any] = []
+    pieces = [{"segment": "000000030000000000000002", "offset": 0, "size": 8, "data": ""}]
+    monkeypatch.setattr(promotion.received_wal, "deliver", lambda _member, laid, check_mode: done.append(laid))
+    monkeypatch.setattr(promotion.promotion, "promote", lambda *_given, **_more: done.append("promoted") or {})
+    packed = promotion.received_wal.packed(pieces)
+    promotion.act({**given, "state": "promoted", "received_wal": packed}, False)
+    assert done == [pieces, "promoted"]

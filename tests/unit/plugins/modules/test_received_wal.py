@@ -46,7 +46,7 @@ class Site:
             json.dumps({"receiver": self.receiver, "bin_dir": "/pg", "stanza": "lab", "repo1_path": str(self.archive)})
         )
         descriptor = str(self.member if state == "delivered" else self.repository)
-        given = {"state": state, "timeline": 3, "lsn": "0/20100", "max_bytes": 2**20, "pieces": []}
+        given = {"state": state, "timeline": 3, "lsn": "0/20100", "max_bytes": 2**20, "packed": None}
         return module.act({**given, "descriptor": descriptor, **more}, False)
 
     def archived(self, name: str) -> None:
@@ -83,7 +83,7 @@ def test_a_receiver_that_is_ahead_is_measured_to_the_byte(site: Site, version: i
     site.dumps["0/20000"] = (record("0/20028") + record("0/20350"), ends_at("0/20378", version))
     found = site.act("measured")
     assert (found["ahead_bytes"], found["end_lsn"], found["require_lsn"]) == (0x278, "0/20378", "0/20351")
-    assert "pieces" not in found, "WAL is data, and a plain answer is shown"
+    assert "packed" not in found, "WAL is data, and a plain answer is shown"
     assert site.asked == [["000000030000000000000002"]], "pg_waldump does not know .partial"
 
 
@@ -92,7 +92,7 @@ def test_a_candidate_that_has_as_much_gets_nothing(site: Site, lsn: str) -> None
     (site.directory / "000000030000000000000002.partial").write_bytes(wal(1))
     site.dumps["0/20000"] = (record("0/20350"), ends_at("0/20378"))
     found = site.act("taken", lsn=lsn)
-    assert (found["ahead_bytes"], found["pieces"]) == (0, [])
+    assert (found["ahead_bytes"], found["packed"]) == (0, "")
     assert "require_lsn" not in found
 
 
@@ -129,7 +129,7 @@ def test_a_newest_segment_without_a_whole_record_leaves_the_end_to_the_one_befor
     site.dumps["0/20000"] = (record("0/2FF00"), ends_at("0/2FFE0"))
     found = site.act("taken")
     assert found["end_lsn"] == "0/2FFE0"
-    assert [piece["segment"] for piece in found["pieces"]] == ["000000030000000000000002"]
+    assert [piece["segment"] for piece in received_wal.unpacked(found["packed"])] == ["000000030000000000000002"]
 
 
 def test_too_much_is_a_refusal_that_names_how_much(site: Site) -> None:
@@ -146,7 +146,7 @@ def test_what_the_repository_has_is_not_carried(site: Site) -> None:
     site.archived("000000030000000000000002")
     site.dumps["0/30000"] = (record("0/30350"), ends_at("0/30378"))
     found = site.act("taken")
-    assert [piece["segment"] for piece in found["pieces"]] == ["000000030000000000000003"]
+    assert [piece["segment"] for piece in received_wal.unpacked(found["packed"])] == ["000000030000000000000003"]
     assert found["ahead_bytes"] == 0x10278
 
 
@@ -154,7 +154,9 @@ def test_what_lies_before_a_gap_is_left_to_the_repository(site: Site) -> None:
     for name in ("000000030000000000000002", "000000030000000000000004.partial"):
         (site.directory / name).write_bytes(wal(1))
     site.dumps["0/40000"] = (record("0/40350"), ends_at("0/40378"))
-    assert [piece["segment"] for piece in site.act("taken")["pieces"]] == ["000000030000000000000004"]
+    assert [piece["segment"] for piece in received_wal.unpacked(site.act("taken")["packed"])] == [
+        "000000030000000000000004"
+    ]
 
 
 @pytest.mark.parametrize("lsn", ["0/20000", "0/20001", "0/21FFF", "0/22000", "0/2FFFF", "0/30000"])
@@ -168,8 +170,8 @@ def test_the_candidate_ends_with_the_receivers_very_bytes(site: Site, lsn: str) 
     own = whole[: have - 0x20000] + b"\xee" * (0x30000 - have)
     (site.data / "pg_wal" / "000000030000000000000002").write_bytes(own)
 
-    pieces = site.act("taken", lsn=lsn)["pieces"]
-    laid = site.act("delivered", pieces=pieces)
+    packed = site.act("taken", lsn=lsn)["packed"]
+    laid = site.act("delivered", packed=packed)
 
     assert laid["changed"] is True
     for name in laid["segments"]:
@@ -177,7 +179,7 @@ def test_the_candidate_ends_with_the_receivers_very_bytes(site: Site, lsn: str) 
         assert (received_wal.DELIVERED / name).read_bytes() == expected
     assert laid["segments"][-1] == "000000030000000000000003"
     assert not list(received_wal.DELIVERED.glob("*.unfinished"))
-    assert site.act("delivered", pieces=pieces) == {"changed": False, "segments": []}
+    assert site.act("delivered", packed=packed) == {"changed": False, "segments": []}
 
 
 def test_check_mode_lays_nothing(site: Site) -> None:
@@ -191,14 +193,20 @@ def test_check_mode_lays_nothing(site: Site) -> None:
 def test_a_candidate_without_the_wal_before_it_is_unknown(site: Site) -> None:
     piece = {"segment": "000000030000000000000002", "offset": 8192, "size": SIZE, "data": "eJwDAAAAAAE="}
     with pytest.raises(UnknownError, match="does not have the WAL"):
-        site.act("delivered", pieces=[piece])
+        site.act("delivered", packed=received_wal.packed([piece]))
     assert not received_wal.DELIVERED.exists()
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "00000003.history", "000000030000000000000002.partial"])
 def test_only_segments_are_laid(site: Site, name: str) -> None:
     with pytest.raises(InputError, match="no segment"):
-        site.act("delivered", pieces=[{"segment": name, "offset": 0, "size": SIZE, "data": ""}])
+        site.act("delivered", packed=received_wal.packed([{"segment": name, "offset": 0, "size": SIZE, "data": ""}]))
+
+
+@pytest.mark.parametrize("text", ["rubbish", "e30", "bm90IGpzb24="])
+def test_what_was_not_taken_from_a_receiver_is_refused(site: Site, text: str) -> None:
+    with pytest.raises(InputError, match="not what module received_wal took"):
+        site.act("delivered", packed=text)
 
 
 def test_a_host_without_a_repository_says_so(tmp_path: Path) -> None:
