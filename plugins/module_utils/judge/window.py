@@ -294,7 +294,7 @@ def judge_target(target: Target, repositories: t.Sequence[tuple[Holdings, t.Sequ
         timeline = target.timeline or holdings.chain.newest()
         fitting = [window for window in own if window.timeline == timeline]
         if timeline is None or not fitting:
-            known = ", ".join(sorted({str(window.timeline) for window in own})) or "none"
+            known = ", ".join(map(str, sorted({window.timeline for window in own}))) or "none"
             repo = holdings.chain.repo
             answers.append(Answer(False, f"repository {repo} can't restore timeline {timeline}; possible: {known}"))
             continue
