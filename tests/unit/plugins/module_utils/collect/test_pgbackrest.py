@@ -79,7 +79,7 @@ def test_an_exit_code_of_0_hides_nothing(message: str, told: str) -> None:
 @pytest.mark.parametrize(
     ("stderr", "told"),
     [
-        ("ERROR: [095]: unable to load info file\n CryptoError: unable to flush\n HINT: is or was the repo", "key is wrong"),
+        ("ERROR: [095]: unable to load info\n CryptoError: unable to flush\n HINT: is or was the repo", "key is wrong"),
         ("WARN: unable to connect to x\nERROR: [039]: 403 (Forbidden) SignatureDoesNotMatch", "refuses the key"),
         ("ERROR: [050]: unable to acquire lock on file '/tmp/pgbackrest/lab-backup-1.lock'", "another pgBackRest"),
         ("ERROR: [041]: unable to write: No space left on device", "is full"),
@@ -166,7 +166,7 @@ class Repository:
 
 
 def older(line: str, path: str) -> bool:
-    return int(line.split("\t")[0]) < int(Path(path).stem, 16)
+    return int(line.partition("\t")[0]) < int(Path(path).stem, 16)
 
 
 def test_a_real_archive_of_sixteen_timelines_is_whole() -> None:
@@ -183,8 +183,8 @@ def test_a_real_archive_of_sixteen_timelines_is_whole() -> None:
 
 def test_a_segment_without_a_commit_sends_the_reader_one_further_back() -> None:
     stanza = pgbackrest.parse_info(INFO, "lab")
-    names = sorted(name.rpartition("/")[2][:24] for name in json.loads(LISTED) if name.startswith("0000001000000000/0"))
-    last, before = sorted(set(names))[-1], sorted(set(names))[-2]
+    names = {name.rpartition("/")[2][:24] for name in json.loads(LISTED) if name.startswith("0000001000000000/0")}
+    before, last = sorted(names)[-2:]
     switch = DUMP.splitlines()[-1].replace("0/05000188", "0/FF000028")
     client = pgbackrest.Client(Repository({last: switch, before: DUMP}), "lab")
     [end] = archive.holdings(client, stanza, 1, "/bin").ends.values()

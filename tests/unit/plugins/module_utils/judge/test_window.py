@@ -122,9 +122,8 @@ def test_without_a_look_into_the_wal_the_last_commit_is_unknown() -> None:
 def test_a_gap_is_an_error_for_the_end_and_for_what_lies_behind_it() -> None:
     gap = held(wal(1, 1, 20, without={14}), backup("F1", 3), ends={1: LAST})
     assert failures(gap) == {"WAL has no gap": "missing: 00000001000000000000000E"}
-    assert window.gaps(gap.chain) == [
-        {"repo": 1, "timeline": 1, "first": "00000001000000000000000E", "last": "00000001000000000000000E", "segments": 1}
-    ]  # fmt: skip
+    name = "00000001000000000000000E"
+    assert window.gaps(gap.chain) == [{"repo": 1, "timeline": 1, "first": name, "last": name, "segments": 1}]
     answer = judged(gap, "default")
     assert answer.inside is False and "00000001000000000000000E" in answer.reason
     assert judged(gap, "lsn", "0/F000000").inside is False
