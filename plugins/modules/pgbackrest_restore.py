@@ -14,7 +14,7 @@ author:
   - FraiseQL contributors (@fraiseql)
 description:
   - Runs on a member whose PostgreSQL is stopped. Prepares the recovery to a target and starts nothing.
-  - WAL is fetched by a guarded C(restore_command), so that a hole in it is an error and never the silent end of the data.
+  - WAL is fetched by a guarded C(restore_command), so that a hole in it is an error, never the silent end of the data.
   - A run that was cut off is taken up by the next one; the old data are kept once.
 extends_documentation_fragment:
   - fraiseql.resilience.attributes

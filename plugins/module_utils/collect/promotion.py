@@ -51,7 +51,7 @@ def promote(
         _event(events, "promote_asked")
         _ask_to_promote(server, member["name"])
         _event(events, "writable")
-        # Until its first checkpoint the control file tells of the old timeline, and neither a backup nor a rewind can begin.
+        # Until its first checkpoint the control file tells of the old timeline: no backup and no rewind can begin.
         server.value("CHECKPOINT", timeout=CHECKPOINT_SECONDS)
     elif not check_mode:
         server.value(create_slots(member))

@@ -26,6 +26,8 @@ from pathlib import Path
 DESCRIPTOR = "/etc/fraiseql-resilience/repository.json"
 #: Seconds that a health agent has to answer.
 ASK_TIMEOUT = 0.3
+#: Seconds that the primary has to make the receiver's slot.
+SLOT_TIMEOUT = 5.0
 #: Seconds between two looks for a primary while there is none, and after pg_receivewal ended.
 RETRY = 0.1
 #: The same while the primary refuses what we ask for: no use in hurrying.
@@ -85,13 +87,7 @@ class Receiver:
         """Stream until it ends, or until another member is primary."""
         connection = self.connection(primary)
         slot = [f"--slot={self.settings['slot']}", f"--dbname={connection}"]
-        created = subprocess.run(
-            [self.program, *slot, "--create-slot", "--if-not-exists", "--no-password"],
-            stdin=subprocess.DEVNULL,
-            timeout=10,
-            check=False,
-        )
-        if created.returncode != 0:
+        if not self.slot_is_there(slot):
             self.tell("refused", primary["name"], "the slot could not be made")
             time.sleep(RETRY_REFUSED)
             return
@@ -113,6 +109,14 @@ class Receiver:
             self.tell("searching", None, complaint)
             time.sleep(RETRY)
 
+    def slot_is_there(self, slot: list[str]) -> bool:
+        """Make the slot, or find it. A primary that does not answer, as on frozen storage, is waited for shortly."""
+        argv = [self.program, *slot, "--create-slot", "--if-not-exists", "--no-password"]
+        try:
+            return subprocess.run(argv, stdin=subprocess.DEVNULL, timeout=SLOT_TIMEOUT, check=False).returncode == 0
+        except subprocess.TimeoutExpired:
+            return False
+
     def connection(self, primary: dict[str, t.Any]) -> str:
         """A libpq connection string. A host that vanishes is noticed by TCP: pg_receivewal itself has no time limit."""
         settings = {
@@ -132,13 +136,14 @@ class Receiver:
         return " ".join(f"{key}={quoted(str(value))}" for key, value in settings.items())
 
     def watch(self, primary: dict[str, t.Any]) -> None:
-        assert_child = self.child
-        if assert_child is None:
+        """Return once the stream ended by itself, or was given up because another member is primary."""
+        child = self.child
+        if child is None:
             return
         others = 0
-        while assert_child.poll() is None:
+        while child.poll() is None:
             try:
-                assert_child.wait(WATCH)
+                child.wait(WATCH)
             except subprocess.TimeoutExpired:
                 pass
             else:
@@ -147,11 +152,11 @@ class Receiver:
             others = others + 1 if now is not None and now["name"] != primary["name"] else 0
             if others >= LOOKS:
                 print(f"{primary['name']} is no longer primary", flush=True)
-                assert_child.terminate()
+                child.terminate()
                 try:
-                    assert_child.wait(1)
+                    child.wait(1)
                 except subprocess.TimeoutExpired:
-                    assert_child.kill()
+                    child.kill()
                 return
             if time.monotonic() - self.pruned > PRUNE:
                 self.pruned = time.monotonic()

@@ -40,7 +40,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., None]:
         monkeypatch.setattr(recovery, "await_end", lambda _member, timeout, run: None)
         monkeypatch.setattr(recovery, "timeline", lambda _member, run: timeline)
         monkeypatch.setattr(recovery, "read_history", lambda _member, _number: "1\t0/5000148\tbefore LSN 0/6000000\n")
-        monkeypatch.setattr(recovery, "forget_target", lambda _member, run: ["recovery_target_lsn"])
+        monkeypatch.setattr(recovery, "forget_target", lambda _member, run: ["recovery_target_lsn"] if started else [])
 
     return on
 

@@ -1,0 +1,205 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module pgbackrest_restore: what it asks of pgBackRest, what it keeps, what it refuses before anything is changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import restore
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.pgbackrest import Client
+from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Completed
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, RefusedError
+from ansible_collections.fraiseql.resilience.plugins.modules import pgbackrest_restore
+
+SYSTEM_ID = 7711296582504245999
+INFO = [
+    {
+        "name": "orders",
+        "status": {"code": 0, "message": "ok", "lock": {"backup": {"held": False}}},
+        "cipher": "aes-256-cbc",
+        "repo": [{"key": 1, "cipher": "aes-256-cbc", "status": {"code": 0, "message": "ok"}}],
+        "db": [{"id": 1, "repo-key": 1, "system-id": SYSTEM_ID, "version": "17"}],
+        "archive": [{"database": {"id": 1, "repo-key": 1}, "id": "17-1", "min": "0" * 23 + "1", "max": "0" * 23 + "9"}],
+        "backup": [
+            {
+                "label": "20261123-100357F",
+                "type": "full",
+                "archive": {"start": "000000010000000000000003", "stop": "000000010000000000000003"},
+                "lsn": {"start": "0/3000028", "stop": "0/3000158"},
+                "timestamp": {"start": 1795428237, "stop": 1795428241},
+                "database": {"id": 1, "repo-key": 1},
+                "error": False,
+                "info": {"size": 1000000, "delta": 1000000, "repository": {"size": 1000, "delta": 1000}},
+                "reference": None,
+            }
+        ],
+    }
+]
+
+
+class PgBackRest:
+    """Answers as pgBackRest and pg_controldata do, and writes pg_control last."""
+
+    def __init__(self, data_dir: Path, *, system_id: int = SYSTEM_ID, dies: bool = False) -> None:
+        self.data_dir = data_dir
+        self.system_id = system_id
+        self.dies = dies
+        self.restores: list[list[str]] = []
+
+    def __call__(self, argv: t.Sequence[str], **_given: t.Any) -> Completed:
+        if argv[0].endswith("pg_controldata"):
+            return Completed(tuple(argv), 0, f"Database system identifier:           {self.system_id}\n", "", 0.01)
+        if "info" in argv:
+            return Completed(tuple(argv), 0, json.dumps(INFO), "", 0.01)
+        self.restores.append(list(argv))
+        (self.data_dir / "PG_VERSION").write_text("17\n")
+        if self.dies:
+            raise KeyboardInterrupt
+        (self.data_dir / "global").mkdir(exist_ok=True)
+        (self.data_dir / "global" / "pg_control").write_text("new")
+        return Completed(tuple(argv), 0, "", "", 1.5)
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> restore.Place:
+    monkeypatch.setattr(restore, "STATE", tmp_path / "restore.json")
+    monkeypatch.setattr(restore.shutil, "chown", lambda *_given: None)
+    data_dir = tmp_path / "main"
+    (data_dir / "global").mkdir(parents=True)
+    (data_dir / "global" / "pg_control").write_text("old")
+    return restore.Place(data_dir, "/usr/lib/postgresql/17/bin", "postgresql@17-main.service", "postgres")
+
+
+def client(run: PgBackRest) -> Client:
+    return Client(run, "orders", user=None)
+
+
+def kept(place: restore.Place) -> list[str]:
+    return sorted(path.name for path in place.data_dir.parent.glob("main.kept-*"))
+
+
+def test_the_old_data_are_kept_beside_the_restored_ones(place: restore.Place) -> None:
+    run = PgBackRest(place.data_dir)
+    result = restore.restore(place, restore.Request("default"), client(run), 60, run)
+    assert [Path(result["kept"]).name] == kept(place)
+    assert (Path(result["kept"]) / "global" / "pg_control").read_text() == "old"
+    assert (place.data_dir / "global" / "pg_control").read_text() == "new"
+
+
+def test_a_target_reaches_pgbackrest_with_its_timeline_and_a_guarded_restore_command(place: restore.Place) -> None:
+    run = PgBackRest(place.data_dir)
+    restore.restore(place, restore.Request("lsn", "0/5000148", exclusive=True, timeline=3), client(run), 60, run)
+    argv = run.restores[0]
+    for option in ("--type=lsn", "--target=0/5000148", "--target-exclusive", "--target-timeline=3"):
+        assert option in argv
+    assert "--target-action=promote" in argv
+    assert any("restore_command=" in option and "--lenient" not in option for option in argv)
+
+
+def test_a_standby_asks_again_and_again_so_its_restore_command_is_lenient(place: restore.Place) -> None:
+    run = PgBackRest(place.data_dir)
+    restore.restore(place, restore.Request("standby", keep=False, delta=True), client(run), 60, run)
+    assert any("restore_command=" in option and "--lenient" in option for option in run.restores[0])
+    assert "--delta" in run.restores[0]
+    assert kept(place) == []
+
+
+def test_a_restore_that_was_cut_off_is_taken_up_and_keeps_the_old_data_once(place: restore.Place) -> None:
+    dying = PgBackRest(place.data_dir, dies=True)
+    with pytest.raises(KeyboardInterrupt):
+        restore.restore(place, restore.Request("default"), client(dying), 60, dying)
+    first = kept(place)
+    run = PgBackRest(place.data_dir)
+    result = restore.restore(place, restore.Request("default"), client(run), 60, run)
+    assert kept(place) == first
+    assert Path(result["kept"]).name == first[0]
+    assert (place.data_dir.parent / first[0] / "global" / "pg_control").read_text() == "old"
+    assert (place.data_dir / "global" / "pg_control").read_text() == "new"
+
+
+def test_a_repository_of_another_cluster_is_refused_and_nothing_is_touched(place: restore.Place) -> None:
+    run = PgBackRest(place.data_dir, system_id=42)
+    with pytest.raises(RefusedError, match="another cluster"):
+        restore.restore(place, restore.Request("default"), client(run), 60, run)
+    assert kept(place) == []
+    assert run.restores == []
+
+
+def test_a_running_server_is_refused(place: restore.Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = PgBackRest(place.data_dir)
+    monkeypatch.setattr(restore.Place, "running", lambda _self: os.getpid())
+    with pytest.raises(RefusedError, match="a server runs"):
+        restore.restore(place, restore.Request("default"), client(run), 60, run)
+    assert run.restores == []
+
+
+def test_a_disk_that_is_too_small_is_refused_with_both_sizes(
+    place: restore.Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = PgBackRest(place.data_dir)
+    monkeypatch.setattr(restore.Place, "free_bytes", lambda _self: 1000)
+    with pytest.raises(RefusedError, match="too small") as caught:
+        restore.plan(place, restore.Request("default"), client(run), run)
+    assert "0 MB free" in caught.value.as_result()["msg"]
+
+
+def test_a_backup_that_is_not_there_names_those_that_are(place: restore.Place) -> None:
+    run = PgBackRest(place.data_dir)
+    with pytest.raises(InputError) as caught:
+        restore.plan(place, restore.Request("default", set="20200101-000000F"), client(run), run)
+    assert "20261123-100357F" in caught.value.as_result()["msg"]
+
+
+@pytest.mark.parametrize("target", ["2026-11-23 09:41:00", "2026-11-23 09:41", "yesterday"])
+def test_a_time_without_its_offset_is_refused(target: str) -> None:
+    with pytest.raises(InputError, match="no UTC offset"):
+        restore.Request("time", target)
+
+
+@pytest.mark.parametrize(
+    "target", ["2026-11-23 09:41:00+00", "2026-11-23 09:41:00.5-03:30", "2026-11-23 09:41:00+0530"]
+)
+def test_a_time_with_its_offset_is_taken(target: str) -> None:
+    assert f"--target={target}" in restore.Request("time", target).options()
+
+
+@pytest.mark.parametrize(("kind", "target"), [("lsn", None), ("time", ""), ("default", "0/1"), ("standby", "x")])
+def test_a_target_belongs_to_types_that_have_one(kind: str, target: str | None) -> None:
+    with pytest.raises(InputError, match="target"):
+        restore.Request(kind, target)
+
+
+def test_commit_removes_what_restores_kept_and_nothing_else(place: restore.Place) -> None:
+    old = place.data_dir.parent / "main.kept-20261123T100000Z"
+    old.mkdir()
+    assert restore.commit(place, check_mode=True) == [str(old)]
+    assert old.exists()
+    assert restore.commit(place, check_mode=False) == [str(old)]
+    assert not old.exists()
+    assert place.whole()
+
+
+def test_the_module_answers_a_plan_in_check_mode(place: restore.Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = PgBackRest(place.data_dir)
+    member = {
+        "stanza": "orders", "os_user": "postgres", "data_dir": str(place.data_dir), "bin_dir": place.bin_dir,
+        "unit": place.unit,
+    }  # fmt: skip
+    monkeypatch.setattr(pgbackrest_restore.armed, "member", lambda _path: member)
+    monkeypatch.setattr(pgbackrest_restore, "run", run)
+    given = {
+        "state": "restored", "type": "default", "target": None, "exclusive": False, "timeline": None, "repo": None,
+        "set": None, "delta": False, "keep": True, "timeout": 60.0, "descriptor": "member.json",
+    }  # fmt: skip
+    result = pgbackrest_restore.act(given, check_mode=True)
+    assert result["changed"] is True
+    assert (result["set"], result["repo"], result["keeps"]) == ("20261123-100357F", 1, True)
+    assert run.restores == []
+    assert kept(place) == []
