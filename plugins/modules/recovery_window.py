@@ -112,9 +112,9 @@ windows:
     - repo: 1
       timeline: 1
       from_lsn: 0/9000158
-      from_time: 2026-11-23 09:42:04+00
+      from_time: "2026-11-23 09:42:04+00"
       to_lsn: 0/13000000
-      to_time: 2026-11-23 09:48:23.125000+00
+      to_time: "2026-11-23 09:48:23.125000+00"
       exact: true
       first_missing: "000000010000000000000013"
       ends_in_gap: false
