@@ -29,6 +29,7 @@ import re
 import shutil
 import subprocess
 import sys
+import types
 
 DESCRIPTOR = "/etc/fraiseql-resilience/member.json"
 RECEIVED = "/var/lib/fraiseql-resilience/received-wal"
@@ -50,7 +51,7 @@ class Request:
         unknown = set(options) - {"lenient", "stanza", "received", "timeout", "pgbackrest", "descriptor"}
         files = [argument for argument in arguments if not argument.startswith("--")]
         if unknown or len(files) != 2:
-            raise SystemExit(f"usage: restore_wal.py [--lenient] [--stanza=NAME] %f %p (given: {arguments})")
+            raise ValueError(f"usage: restore_wal.py [--lenient] [--stanza=NAME] %f %p (given: {arguments})")
         self.name, self.path = files
         self.lenient = "lenient" in options
         self.stanza = options.get("stanza") or stanza_of(options.get("descriptor") or DESCRIPTOR)
@@ -187,5 +188,13 @@ def listed(request: Request, repository: int, folder: str) -> list[str]:
     return done.stdout.split()
 
 
+def stop_at_the_unforeseen(kind: type[BaseException], error: BaseException, trace: types.TracebackType | None) -> None:
+    """Python ends with 1 at an error that nobody caught, and PostgreSQL would take that for the end of the archive."""
+    sys.__excepthook__(kind, error, trace)
+    sys.stderr.flush()
+    os._exit(END if "--lenient" in sys.argv else STOP)
+
+
 if __name__ == "__main__":
+    sys.excepthook = stop_at_the_unforeseen
     sys.exit(main(sys.argv[1:]))

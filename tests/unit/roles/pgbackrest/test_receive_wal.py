@@ -1,0 +1,203 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The receiver: whom it follows, how it lets go, and what it keeps."""
+
+from __future__ import annotations
+
+import http.server
+import importlib.util
+import json
+import threading
+import time
+import typing as t
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+PROGRAM = Path(__file__).resolve().parents[4] / "roles/pgbackrest/files/receive_wal.py"
+FAKE = """#!/bin/sh
+case "$*" in *--create-slot*) exit ${SLOT_RC:-0};; esac
+echo "$@" >> calls
+if [ -e refuse ]; then echo "requested starting point is ahead" >&2; exit 1; fi
+exec sleep 30
+"""
+
+
+def load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("receive_wal", PROGRAM)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+receive_wal = load()
+
+
+class Agent:
+    """A member's health agent."""
+
+    def __init__(self) -> None:
+        agent = self
+        self.status = 503
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_HEAD(self) -> None:
+                self.send_response(agent.status if self.path == "/primary" else 404)
+                self.end_headers()
+
+            def log_message(self, *_words: t.Any) -> None:
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @property
+    def port(self) -> int:
+        return self.server.server_address[1]
+
+
+@pytest.fixture
+def agents() -> t.Iterator[list[Agent]]:
+    made = [Agent(), Agent()]
+    yield made
+    for agent in made:
+        agent.server.shutdown()
+        agent.server.server_close()
+
+
+@pytest.fixture
+def receiver(tmp_path: Path, agents: list[Agent], monkeypatch: pytest.MonkeyPatch) -> t.Any:
+    program = tmp_path / "pg_receivewal"
+    program.write_text(FAKE, encoding="utf-8")
+    program.chmod(0o755)
+    (tmp_path / "wal").mkdir()
+    monkeypatch.chdir(tmp_path)
+    made = receive_wal.Receiver({
+        "stanza": "lab", "repo1_path": str(tmp_path / "repo"), "bin_dir": str(tmp_path),
+        "members": [{"name": n, "address": "127.0.0.1", "port": 5432} for n in ("pg-a1", "pg-a2")],
+        "receiver": {
+            "name": "repo-a-receiver", "slot": "repo_a_receiver", "directory": str(tmp_path / "wal"), "user": "rep",
+            "passfile": "/x/it's", "ca": "/ca.crt", "health_port": 1, "keep_mb": 1, "limit_mb": 3,
+        },
+    })  # fmt: skip
+    ports = {"pg-a1": agents[0].port, "pg-a2": agents[1].port}
+
+    def is_primary(member: dict[str, t.Any]) -> bool:
+        made.settings["health_port"] = ports[member["name"]]
+        return bool(receive_wal.Receiver.is_primary(made, member))
+
+    made.pool = type("OneByOne", (), {"map": staticmethod(map)})()
+    monkeypatch.setattr(made, "is_primary", is_primary)
+    return made
+
+
+def state(receiver: t.Any) -> dict[str, t.Any]:
+    told: dict[str, t.Any] = json.loads((receiver.directory / "receiver.json").read_text(encoding="utf-8"))
+    return told
+
+
+def test_the_agents_say_who_is_primary(receiver: t.Any, agents: list[Agent]) -> None:
+    assert receiver.primary() is None
+    agents[1].status = 200
+    assert receiver.primary()["name"] == "pg-a2"
+
+
+def test_two_primaries_are_nobodys_to_choose_from(receiver: t.Any, agents: list[Agent]) -> None:
+    for agent in agents:
+        agent.status = 200
+    assert receiver.primary() is None
+
+
+def test_an_agent_that_is_away_is_no_primary(receiver: t.Any, agents: list[Agent]) -> None:
+    agents[0].server.server_close()
+    agents[1].status = 200
+    assert receiver.primary()["name"] == "pg-a2"
+
+
+def test_it_follows_a_new_primary(receiver: t.Any, agents: list[Agent], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receive_wal, "WATCH", 0.05)
+    agents[0].status = 200
+
+    def move() -> None:
+        time.sleep(0.3)
+        agents[0].status, agents[1].status = 503, 200
+
+    threading.Thread(target=move, daemon=True).start()
+    begin = time.monotonic()
+    receiver.stream_from(receiver.primary())
+    assert 0.25 < time.monotonic() - begin < 3
+    assert receiver.child is None and receiver.primary()["name"] == "pg-a2"
+    [call] = Path("calls").read_text(encoding="utf-8").splitlines()
+    for part in ("--synchronous", "--no-loop", "--slot=repo_a_receiver", "sslmode='verify-full'",
+                 "application_name='repo-a-receiver'", "host='127.0.0.1'", "passfile='/x/it\\'s'"):  # fmt: skip
+        assert part in call
+
+
+def test_it_stays_while_nobody_is_primary(
+    receiver: t.Any, agents: list[Agent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An agent that is silent for a moment is no reason to let go: the stream itself tells when it is over."""
+    monkeypatch.setattr(receive_wal, "WATCH", 0.05)
+    agents[0].status = 200
+    primary = receiver.primary()
+    agents[0].status = 503
+    thread = threading.Thread(target=receiver.stream_from, args=(primary,), daemon=True)
+    thread.start()
+    time.sleep(0.6)
+    assert thread.is_alive() and state(receiver)["state"] == "streaming"
+    receiver.child.terminate()
+    thread.join(3)
+    assert not thread.is_alive()
+
+
+def test_a_refused_stream_is_told_with_its_reason(
+    receiver: t.Any, agents: list[Agent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a restore to an earlier point the receiver is ahead of the primary."""
+    monkeypatch.setattr(receive_wal, "RETRY_REFUSED", 0.0)
+    Path("refuse").touch()
+    receiver.stream_from({"name": "pg-a1", "address": "127.0.0.1", "port": 5432})
+    assert state(receiver)["state"] == "refused" and "ahead" in state(receiver)["reason"]
+
+
+def test_a_slot_that_cannot_be_made_is_no_stream(receiver: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receive_wal, "RETRY_REFUSED", 0.0)
+    monkeypatch.setenv("SLOT_RC", "1")
+    receiver.stream_from({"name": "pg-a1", "address": "127.0.0.1", "port": 5432})
+    assert state(receiver)["state"] == "refused" and not Path("calls").exists()
+
+
+def segments(receiver: t.Any, *numbers: int) -> None:
+    for number in numbers:
+        (receiver.directory / f"00000001{number:016X}").write_bytes(bytes(receive_wal.MB))
+
+
+def left(receiver: t.Any) -> list[int]:
+    return sorted(int(path.name[8:], 16) for path in receiver.directory.iterdir() if len(path.name) == 24)
+
+
+def archive(receiver: t.Any, *numbers: int) -> None:
+    for number in numbers:
+        name = f"00000001{number:016X}"
+        folder = receiver.archive / "17-1" / name[:16]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}-{'a' * 40}.zst").touch()
+
+
+def test_old_segments_go_once_the_repository_has_them(receiver: t.Any) -> None:
+    segments(receiver, 1, 2, 3)
+    archive(receiver, 1)
+    receiver.prune()
+    assert left(receiver) == [2, 3], "2 is nowhere else"
+    archive(receiver, 2, 3)
+    receiver.prune()
+    assert left(receiver) == [3], "the last one is where the next stream begins"
+
+
+def test_the_disk_is_bounded_even_if_nothing_is_archived(receiver: t.Any) -> None:
+    segments(receiver, 1, 2, 3, 4, 5)
+    receiver.prune()
+    assert left(receiver) == [3, 4, 5]
