@@ -286,7 +286,8 @@ def parse_info(text: str, name: str) -> Stanza:
     :raises UnknownError: when it says nothing that can be read.
     """
     try:
-        [entry] = [stanza for stanza in json.loads(text) if stanza["name"] == name]
+        # With a wrong key it quotes what it read, control characters and all, inside a JSON string.
+        [entry] = [stanza for stanza in json.loads(text, strict=False) if stanza["name"] == name]
         return _stanza(entry)
     except (ValueError, KeyError, TypeError) as error:
         raise UnknownError(f"what pgbackrest info says of stanza {name} cannot be read: {error}") from error

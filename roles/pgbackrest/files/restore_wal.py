@@ -166,7 +166,7 @@ def archives(request: Request) -> list[tuple[int, str]]:
     done = request.pgbackrest("info", "--output=json")
     if done.returncode != 0:
         raise OSError(f"info ended with exit code {done.returncode}: {done.stderr.strip()[-1000:]}")
-    stanzas = json.loads(done.stdout)
+    stanzas = json.loads(done.stdout, strict=False)
     if len(stanzas) != 1:
         raise ValueError(f"info tells of {len(stanzas)} stanzas named {request.stanza}")
     bad = [repo for repo in stanzas[0]["repo"] if repo["status"]["code"] not in (0, 2)]

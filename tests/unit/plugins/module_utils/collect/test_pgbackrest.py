@@ -105,6 +105,13 @@ def test_a_repository_that_never_answers_is_explained() -> None:
     assert "repository" in (caught.value.next_step or "")
 
 
+def test_a_wrong_keys_garbage_is_read_past() -> None:
+    """Decrypted with a wrong key, a file is noise, and ``info`` quotes it raw."""
+    text = unreadable("key/value found outside of section at line 1: NOISE").replace("NOISE", "\x01\x0b\ufffd")
+    with pytest.raises(UnknownError, match="key is wrong"):
+        pgbackrest.demand_readable(pgbackrest.parse_info(text, "lab"), [2])
+
+
 def test_files_are_listed() -> None:
     files = pgbackrest.parse_listing(LISTED)
     assert sum(name.endswith(".history") for name in files) == 15
