@@ -40,16 +40,30 @@ def holdings(client: Client, stanza: Stanza, repo: int, bin_dir: str | None, tim
     folder = f"archive/{stanza.name}/{archive.name}" if archive is not None else ""
     listed = client.files(repo, folder) if folder else {}
     files = {path: file.time for path, file in listed.items() if file is not None}
-    histories = {
-        int(path[:8], 16): client.read(repo, f"{folder}/{path}") for path in files if path.endswith(".history")
-    }
-    chain = walk(repo, files, histories)
+    chain = walk(repo, files, read_histories(client, repo, folder, files))
     labels = frozenset(client.files(repo, f"backup/{stanza.name}", recurse=False))
     number = timeline or chain.newest()
     ends: dict[int, End] = {}
     if bin_dir is not None and number is not None and number in chain.timelines:
         ends[number] = read_end(client, repo, folder, chain, number, list(files), bin_dir)
     return Holdings(chain, stanza.backups_of(repo), labels, ends)
+
+
+def read_histories(client: Client, repo: int, folder: str, files: t.Iterable[str]) -> dict[int, str]:
+    """Each timeline's history. PostgreSQL copies the parent's and adds a line, so one file tells of all ancestors."""
+    numbers = sorted((int(path[:8], 16) for path in files if path.endswith(".history")), reverse=True)
+    histories: dict[int, str] = {}
+    for number in numbers:
+        if number in histories:
+            continue
+        histories[number] = client.read(repo, f"{folder}/{number:08X}.history")
+        before = ""
+        for line in histories[number].splitlines(keepends=True):
+            ancestor = line.split("\t", maxsplit=1)[0].strip()
+            if ancestor.isdigit() and int(ancestor) in numbers:
+                histories.setdefault(int(ancestor), before)
+            before += line
+    return histories
 
 
 def read_end(

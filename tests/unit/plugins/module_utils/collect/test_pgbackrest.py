@@ -19,6 +19,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import 
     InputError,
     UnknownError,
 )
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import wal_chain
 
 FIXTURES = Path(__file__).parent / "fixtures"
 INFO = (FIXTURES / "pgbackrest-info.json").read_text(encoding="utf-8")
@@ -153,6 +154,7 @@ class Repository:
 
     def __init__(self, dumps: dict[str, str]) -> None:
         self.dumps = dumps
+        self.read: list[str] = []
 
     def __call__(self, argv: t.Sequence[str], **_more: t.Any) -> Completed:
         out = ""
@@ -162,6 +164,7 @@ class Repository:
                 labels = {b["label"]: {"type": "path"} for b in json.loads(INFO)[0]["backup"]}
                 out = json.dumps({**labels, "latest": {"type": "link"}})
             elif argv[-1].endswith(".history"):
+                self.read.append(Path(argv[-1]).name)
                 out = (FIXTURES / "00000010.history").read_text(encoding="utf-8")
                 lines = out.splitlines(keepends=True)
                 out = "".join(line for line in lines if line.strip()[:2].strip() and older(line, argv[-1]))
@@ -186,6 +189,18 @@ def test_a_real_archive_of_sixteen_timelines_is_whole() -> None:
     assert held.labels >= {backup.label for backup in held.backups}
     reach = held.chain.reach(16, 1, held.backups[0].start_lsn)
     assert not reach.reason
+
+
+def test_one_history_tells_of_all_ancestors() -> None:
+    repository = Repository({})
+    client = pgbackrest.Client(repository, "lab")
+    paths = [f"{number:08X}.history" for number in (2, 5, 16)]
+    histories = archive.read_histories(client, 1, "archive/lab/17-1", paths)
+    assert {number: wal_chain.parse_history(text) for number, text in histories.items()} == {
+        number: wal_chain.parse_history(client.read(1, f"archive/lab/17-1/{number:08X}.history"))
+        for number in (2, 5, 16)
+    }
+    assert repository.read == ["00000010.history"] + [f"{number:08X}.history" for number in (2, 5, 16)]
 
 
 def test_a_segment_without_a_commit_sends_the_reader_one_further_back() -> None:
