@@ -130,6 +130,8 @@ def what_is_later(request: Request) -> str:
     if not history and not SEGMENT.match(request.name):
         return ""
     timeline = history.group(1) if history else request.name[:8]
+    if history and timeline == "00000001":
+        return ""  # The first timeline has none, and PostgreSQL asks for it whenever a recovery on that timeline ends.
     for repository, archive in archives(request):
         folder = f"archive/{request.stanza}/{archive}"
         directories = [name for name in listed(request, repository, folder) if re.fullmatch(r"[0-9A-F]{16}", name)]

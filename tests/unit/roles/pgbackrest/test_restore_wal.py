@@ -165,6 +165,12 @@ def test_half_received_files_are_not_taken(host: Host) -> None:
     assert host.ask(f"{SEGMENT}.partial")[0] == END
 
 
+def test_the_first_timeline_needs_no_history(host: Host) -> None:
+    """PostgreSQL asks for it at the end of each recovery on timeline 1, to copy it into the new timeline's own."""
+    host.archive("000000010000000000000007")
+    assert host.ask("00000001.history")[0] == END
+
+
 def test_a_history_that_is_missing_stops_only_if_its_timeline_has_wal(host: Host) -> None:
     assert host.ask("00000002.history")[0] == END
     host.archive("000000020000000000000006", 2)
