@@ -107,7 +107,7 @@ class Ran(t.NamedTuple):
 def arm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> t.Callable[..., Ran]:
     """Run the program on a standby whose WAL, seen from an LSN on, reads as ``dump``."""
 
-    def run(standby: Standby, dump: str | dict[str, str], deadline: float = 0.2) -> Ran:
+    def run(standby: Standby, dump: str | dict[str, str], deadline: float = 2.0) -> Ran:
         program = load_program(monkeypatch)
         sys.modules["psycopg2"].connect = lambda **_words: standby  # type: ignore[attr-defined]
         asked: list[str] = []
