@@ -1,7 +1,7 @@
 # Everything that judges the collection. `make test` is all of it; CI runs just that.
 
 IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
-SCENARIOS ?= default
+SCENARIOS ?= default bookworm
 SHELL_SCRIPTS = $(shell git ls-files --cached --others --exclude-standard | xargs -r grep -lE '^\#!(/usr/bin/env bash|/bin/(ba)?sh)$$')
 
 LAB_TESTS = $(SCENARIOS:%=lab-test-%)

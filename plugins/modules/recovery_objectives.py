@@ -106,7 +106,7 @@ chain:
   returned: always
   type: dict
 chain_origin:
-  description: V(t0), or V(t1) if no fault was marked.
+  description: V(t0); V(t1) if no fault was marked; the first phase that was seen if clients felt no outage either.
   returned: always
   type: str
 chain_errors:

@@ -207,7 +207,7 @@ def read_marks(given: t.Any) -> dict[str, Mark]:
 
 @dataclass(frozen=True)
 class Chain:
-    """``seconds`` holds each phase since ``origin`` (T0; T1 where no fault was marked), or ``None``."""
+    """``seconds`` holds each phase since ``origin`` (T0; T1 where no fault was marked; else the first), or ``None``."""
 
     origin: str
     seconds: dict[str, float | None]
@@ -257,7 +257,9 @@ def build(found: t.Sequence[Gap], marks: t.Mapping[str, Mark], *, at_least_secon
         moments.update({phase: moment for phase, moment in felt.items() if moment is not None})
         if outage.t3_ns is not None:
             moments["t3"], errors["t3"] = outage.t3_ns, 0.0
-    origin = "t0" if "t0" in moments else "t1"
+    # Where no client felt an outage, and nobody marked a fault, the first phase that was seen is all there is.
+    seen = sorted(moments.keys() & PHASES.keys(), key=lambda phase: moments[phase])
+    origin = next((phase for phase in ("t0", "t1", *seen) if phase in moments), "t1")
     start = moments.get(origin)
 
     def since(phase: str) -> float | None:

@@ -96,6 +96,12 @@ def test_without_a_fault_the_chain_begins_at_the_last_ack() -> None:
     assert (found.seconds["t1"], found.seconds["t7"]) == (0.0, pytest.approx(4.0))
 
 
+def test_where_no_client_felt_anything_the_chain_begins_at_the_first_phase_that_was_seen() -> None:
+    found = chain.build([], chain.read_marks({"t10": mark(22.0), "t4": mark(12.0)}), at_least_seconds=0.25)
+    assert (found.origin, found.seconds["t4"], found.seconds["t10"]) == ("t4", 0.0, pytest.approx(10.0))
+    assert verdicts(found, required=("t4", "t10"), outage_expected=False)["service_recovered"] is Verdict.PASSED
+
+
 def test_marks_never_overrule_what_clients_felt() -> None:
     found = built({**MARKS, "first_ack": mark(11.0), "last_ack": mark(10.9), "load_back": mark(11.5)})
     assert found.rto_seconds == pytest.approx(4.0)
