@@ -57,6 +57,10 @@ class Offset:
     at_ns: int
 
 
+#: By the other clock's name, how far it was from the control node's.
+Offsets = t.Mapping[str, t.Sequence[Offset]]
+
+
 @dataclass(frozen=True)
 class Placed:
     """A moment on the observer's clock, off by at most ``error_ns``."""
@@ -77,29 +81,38 @@ def offset(readings: t.Sequence[Reading]) -> Offset:
     return Offset(best.other_ns - middle, (best.after_ns - best.before_ns + 1) // 2, middle)
 
 
-def offsets(events: t.Iterable[Event]) -> list[Offset]:
-    """The offsets of the observer's clock that a timeline holds."""
-    return [
-        Offset(event["offset_ns"], event["offset_error_ns"], event["monotonic_ns"])
-        for event in events
-        if event["kind"] == "clock" and event["other_clock"] == OBSERVER
-    ]
+def offsets(events: t.Iterable[Event]) -> Offsets:
+    """What a timeline holds of how far each other clock was from the control node's."""
+    known: dict[str, list[Offset]] = {}
+    for event in events:
+        if event["kind"] == "clock":
+            found = Offset(event["offset_ns"], event["offset_error_ns"], event["monotonic_ns"])
+            known.setdefault(event["other_clock"], []).append(found)
+    return known
 
 
-def place(event: Event, known: t.Sequence[Offset]) -> Placed | None:
-    """The event's moment on the observer's clock; ``None`` when its clock and the observer's were never compared."""
+def place(event: Event, known: Offsets) -> Placed | None:
+    """The event's moment on the observer's clock, by way of the control node's; ``None`` when a clock on that way was
+    never compared.
+    """
+    placed: Placed | None = Placed(event["monotonic_ns"], event["error_ns"])
     if event["clock"] == OBSERVER:
-        return Placed(event["monotonic_ns"], event["error_ns"])
-    if event["clock"] != CONTROL or not known:
+        return placed
+    if event["clock"] != CONTROL:
+        placed = _shifted(placed, known.get(event["clock"], ()), -1)
+    return _shifted(placed, known.get(OBSERVER, ()), +1)
+
+
+def _shifted(placed: Placed | None, known: t.Sequence[Offset], sign: int) -> Placed | None:
+    """From the control node's clock to the other one (+1) or back (-1), by whichever offset leaves the least error."""
+    if placed is None or not known:
         return None
-    candidates = (
-        Placed(
-            event["monotonic_ns"] + one.offset_ns,
-            event["error_ns"] + one.error_ns + round(abs(event["monotonic_ns"] - one.at_ns) * DRIFT),
-        )
-        for one in known
-    )
-    return min(candidates, key=lambda placed: placed.error_ns)
+    shifted = []
+    for one in known:
+        ns = placed.ns + sign * one.offset_ns
+        passed_ns = abs((placed.ns if sign > 0 else ns) - one.at_ns)
+        shifted.append(Placed(ns, placed.error_ns + one.error_ns + round(passed_ns * DRIFT)))
+    return min(shifted, key=lambda one: one.error_ns)
 
 
 def marks(events: t.Sequence[Event]) -> dict[str, Placed | None]:

@@ -48,26 +48,40 @@ def test_a_clock_that_could_not_be_read_is_unknown() -> None:
 
 
 def test_a_mark_of_the_observer_needs_no_offset() -> None:
-    assert clocks.place(mark("detected", 42, "observer", 7), []) == Placed(42, 7)
+    assert clocks.place(mark("detected", 42, "observer", 7), {}) == Placed(42, 7)
 
 
 def test_a_mark_of_the_control_node_is_moved_and_its_error_grows_with_time() -> None:
-    known = [Offset(3 * SECOND, 10 * MILLI, 100 * SECOND)]
+    known = {"observer": [Offset(3 * SECOND, 10 * MILLI, 100 * SECOND)]}
     assert clocks.place(mark("fenced", 100 * SECOND), known) == Placed(103 * SECOND, 10 * MILLI)
     later = clocks.place(mark("fenced", 110 * SECOND, error_ns=MILLI), known)
     assert later == Placed(113 * SECOND, 10 * MILLI + MILLI + 5 * MILLI)
 
 
 def test_the_comparison_that_says_most_is_used() -> None:
-    known = [Offset(3 * SECOND, 10 * MILLI, 0), Offset(3 * SECOND + 4 * MILLI, 12 * MILLI, 100 * SECOND)]
+    readings = [Offset(3 * SECOND, 10 * MILLI, 0), Offset(3 * SECOND + 4 * MILLI, 12 * MILLI, 100 * SECOND)]
+    known = {"observer": readings}
     assert clocks.place(mark("a", 1 * SECOND), known) == Placed(4 * SECOND, 10 * MILLI + 500_000)
     near_the_end = clocks.place(mark("b", 99 * SECOND), known)
     assert near_the_end == Placed(102 * SECOND + 4 * MILLI, 12 * MILLI + 500_000)
 
 
 def test_a_mark_is_not_placed_by_guessing() -> None:
-    assert clocks.place(mark("fenced", 1), []) is None
-    assert clocks.place(mark("fenced", 1, "pg-a1"), [Offset(0, 0, 0)]) is None
+    compared_once = [Offset(0, 0, 0)]
+    assert clocks.place(mark("fenced", 1), {"pg-a1": compared_once}) is None
+    assert clocks.place(mark("writable", 1, "pg-a1"), {"observer": compared_once}) is None
+    assert clocks.place(mark("writable", 1, "pg-a1"), {"pg-a1": compared_once}) is None
+
+
+def test_a_mark_of_a_third_host_is_placed_by_way_of_the_control_node() -> None:
+    """pg-a1 is 5 s ahead of the control node, the observer 3 s: what pg-a1 stamps at 105 s is the observer's 103 s."""
+    known = {
+        "pg-a1": [Offset(5 * SECOND, 10 * MILLI, 100 * SECOND)],
+        "observer": [Offset(3 * SECOND, 20 * MILLI, 100 * SECOND)],
+    }
+    assert clocks.place(mark("writable", 105 * SECOND, "pg-a1", MILLI), known) == Placed(103 * SECOND, 31 * MILLI)
+    # Ten seconds before both comparisons, each may have drifted by 5 ms.
+    assert clocks.place(mark("writable", 95 * SECOND, "pg-a1"), known) == Placed(93 * SECOND, 40 * MILLI)
 
 
 def test_the_first_mark_of_a_name_counts() -> None:
@@ -75,8 +89,9 @@ def test_the_first_mark_of_a_name_counts() -> None:
     assert clocks.marks(events) == {"fenced": Placed(SECOND, 0), "new_backup": None}
 
 
-def test_only_comparisons_with_the_observer_place_on_it() -> None:
-    assert clocks.offsets([compared(5, 1, 0, "pg-a1"), compared(7, 2, 3)]) == [Offset(7, 2, 3)]
+def test_comparisons_are_kept_by_clock() -> None:
+    found = clocks.offsets([compared(5, 1, 0, "pg-a1"), compared(7, 2, 3)])
+    assert found == {"pg-a1": [Offset(5, 1, 0)], "observer": [Offset(7, 2, 3)]}
 
 
 def test_the_judge_reads_the_marks() -> None:
