@@ -39,8 +39,4 @@ class ActionModule(ActionBase):
                 plan = candidate.failover(given["cluster"], given["wanted"], given["lost"], **loss)
         except ResilienceError as error:
             return {"failed": True, **error.as_result()}
-        others = "; ".join(f"not {name}: {reason}" for name, reason in sorted(plan.rejected.items()))
-        message = f"{plan.candidate} takes over from {plan.old_primary}" + (f" ({others})" if others else "")
-        if plan.loses_bytes:
-            message += f"; {plan.loses_bytes} bytes of WAL that {plan.held_by} holds are left behind"
-        return {"changed": False, "msg": message, **plan.as_dict()}
+        return {"changed": False, "msg": str(plan), **plan.as_dict()}

@@ -58,10 +58,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: The decision in one sentence.
+  description: The decision in one sentence, with its numbers.
   returned: success
   type: str
-  sample: "pg-a2 takes over from pg-a1 (not pg-b1: it stands in region b)"
+  sample: >-
+    pg-a2 takes over from pg-a1 (not pg-b1: it stands in region b); it is 0 bytes of WAL behind, and receives them
+    before it takes over
 old_primary:
   description: The member that is replaced.
   returned: success
@@ -100,6 +102,11 @@ held_by:
   description: That member, if there is one.
   returned: success
   type: str
+lag_bytes:
+  description: WAL that the candidate has yet to receive from the old primary; none after a loss.
+  returned: success
+  type: int
+  sample: 0
 rejected:
   description: Of each other member, why it does not take over.
   returned: success

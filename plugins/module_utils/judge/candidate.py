@@ -21,6 +21,7 @@ class Plan:
 
     ``loses_bytes`` is what another member, ``held_by``, holds beyond the candidate; ``loses_seconds`` how much older
     the candidate's newest transaction is, None where that was not seen. What a receiver holds is not counted.
+    ``lag_bytes`` is what the candidate has yet to receive from the old primary, None where that one is lost.
     """
 
     old_primary: str
@@ -32,9 +33,22 @@ class Plan:
     loses_bytes: int = 0
     loses_seconds: float | None = 0.0
     held_by: str | None = None
+    lag_bytes: int | None = None
 
     def as_dict(self) -> dict[str, t.Any]:
         return dict(self.__dict__)
+
+    def __str__(self) -> str:
+        """The plan for people, with its numbers."""
+        others = "; ".join(f"not {name}: {reason}" for name, reason in sorted(self.rejected.items()))
+        who = f"{self.candidate} takes over from {self.old_primary}" + (f" ({others})" if others else "")
+        if self.lag_bytes is not None:
+            return f"{who}; it is {self.lag_bytes} bytes of WAL behind, and receives them before it takes over"
+        held = f"{who}; it holds WAL up to {self.candidate_lsn} on timeline {self.timeline}"
+        if not self.loses_bytes:
+            return f"{held}, and no other member holds more"
+        worth = "" if self.loses_seconds is None else f", the transactions of {self.loses_seconds:.0f} s,"
+        return f"{held}; {self.loses_bytes} bytes of WAL{worth} that {self.held_by} holds are left behind"
 
 
 def switchover(cluster: t.Mapping[str, t.Any], wanted: str | None = None) -> Plan:
@@ -53,7 +67,8 @@ def switchover(cluster: t.Mapping[str, t.Any], wanted: str | None = None) -> Pla
     old = _named(members, cluster["primary"])
     others = [member for member in members if member["name"] != old["name"]]
     rejected = {member["name"]: reason for member in others if (reason := _not_in_step(member, old))}
-    return _choose(old, others, rejected, wanted, old["region"])
+    plan = _choose(old, others, rejected, wanted, old["region"])
+    return replace(plan, lag_bytes=max(0, lsn_to_int(old["written_lsn"]) - lsn_to_int(plan.candidate_lsn)))
 
 
 def failover(

@@ -68,6 +68,19 @@ def test_a_switchover_stays_in_the_region() -> None:
     assert plan.rejected == {"pg-b1": "it stands in region b"}
 
 
+@pytest.mark.parametrize(("written", "lag"), [("0/4FFFF00", 0x100), ("0/5000000", 0), ("0/5000100", 0)])
+def test_a_switchover_says_how_far_behind_the_candidate_is(written: str, lag: int) -> None:
+    plan = candidate.switchover(cluster(A1, member("pg-a2", written_lsn=written)))
+    assert plan.lag_bytes == lag
+    assert f"it is {lag} bytes of WAL behind" in str(plan)
+
+
+def test_a_failover_says_what_would_be_left_behind() -> None:
+    ahead = member("pg-b1", written_lsn="0/5000100", replay_paused=True, replay_age_seconds=1.0)
+    plan = candidate.failover(cluster(LOST, member("pg-a2", replay_age_seconds=5.0), ahead), rpo_seconds=300)
+    assert str(plan).endswith("256 bytes of WAL, the transactions of 4 s, that pg-b1 holds are left behind")
+
+
 def test_a_switchover_takes_who_is_wanted() -> None:
     assert candidate.switchover(cluster(A1, A2, B1), wanted="pg-b1").candidate == "pg-b1"
 
