@@ -117,11 +117,15 @@ def failover(
     rejected = {member["name"]: reason for member in others if (reason := _cannot_inherit(member, newest))}
     plan = _with_loss(_choose(old, others, rejected, wanted, old["region"]), others)
     if rpo_seconds is not None and (plan.loses_seconds or 0) > rpo_seconds and not accept_loss:
+        # Where somebody asked for the candidate, the one that holds more may have nothing against it.
+        unfit = plan.rejected.get(str(plan.held_by))
+        why = f"which was not chosen since {unfit}" if unfit else "which can take over"
         raise RefusedError(
             f"{plan.candidate} would lose {plan.loses_bytes} bytes of WAL that {plan.held_by} holds, the transactions"
             f" of {plan.loses_seconds:.0f} s",
             given=f"an objective of {rpo_seconds:g} s",
-            possible=f"{plan.held_by}, which was not chosen since {plan.rejected[str(plan.held_by)]}",
+            possible=f"{plan.held_by}"
+            + (f", which was not chosen since {unfit}" if unfit else ", which can take over"),
             next_step=f"choose with -e resilience_candidate={plan.held_by}, or take the loss on with"
             " -e resilience_accept_loss=<reason>",
         )

@@ -75,6 +75,14 @@ def test_a_switchover_says_how_far_behind_the_candidate_is(written: str, lag: in
     assert f"it is {lag} bytes of WAL behind" in str(plan)
 
 
+def test_a_candidate_that_was_asked_for_and_would_lose_too_much_is_refused() -> None:
+    """The one that holds more was not rejected then; it was only not asked for."""
+    behind = member("pg-b1", written_lsn="0/4FFFF00", replay_age_seconds=9.0)
+    with pytest.raises(RefusedError) as error:
+        candidate.failover(cluster(LOST, member("pg-a2", replay_age_seconds=2.0), behind), "pg-b1", rpo_seconds=0)
+    refused(error.value, "256 bytes of WAL that pg-a2 holds, the transactions of 7 s", "pg-a2, which can take over")
+
+
 def test_a_failover_says_what_would_be_left_behind() -> None:
     ahead = member("pg-b1", written_lsn="0/5000100", replay_paused=True, replay_age_seconds=1.0)
     plan = candidate.failover(cluster(LOST, member("pg-a2", replay_age_seconds=5.0), ahead), rpo_seconds=300)
