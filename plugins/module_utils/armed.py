@@ -87,6 +87,8 @@ def arm(armed: Armed, token: str, deadline: float, user: str, *, run: Runner) ->
     argv = [
         "systemd-run", "--quiet", f"--unit={armed.unit}", "--collect", f"--uid={user}",
         f"--property=RuntimeMaxSec={deadline + GRACE_SECONDS}",
+        # What the program lays there is gone when the unit ends, however that comes about.
+        f"--property=RuntimeDirectory={armed.unit.removesuffix('.service')}",
         armed.program, f"--token={token}", f"--deadline={deadline}",
     ]  # fmt: skip
     run(argv, timeout=10)

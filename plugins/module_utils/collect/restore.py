@@ -32,6 +32,8 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import 
 
 STATE = Path("/var/lib/fraiseql-resilience/restore.json")
 RESTORE_WAL = "/usr/local/lib/fraiseql-resilience/restore_wal.py"
+#: As in the standby's own configuration (replication.conf): an armed candidate does not ask the archive any more.
+STANDBYS_RESTORE_WAL = f"test ! -e /run/resilience-promotion/archive-exhausted && {RESTORE_WAL} --lenient"
 #: A time without its offset from UTC means another moment on another host.
 OFFSET = re.compile(r"(?:[+-]\d{2}(?::?\d{2})?)$")
 SYSTEM_ID = re.compile(r"^Database system identifier:\s+(\d+)$", re.MULTILINE)
@@ -71,8 +73,8 @@ class Request:
 
     def options(self) -> list[str]:
         """pgBackRest's options for it."""
-        lenient = " --lenient" if self.type == "standby" else ""
-        options = [f"--type={self.type}", f'--recovery-option=restore_command={RESTORE_WAL}{lenient} %f "%p"']
+        program = STANDBYS_RESTORE_WAL if self.type == "standby" else RESTORE_WAL
+        options = [f"--type={self.type}", f'--recovery-option=restore_command={program} %f "%p"']
         if self.target:
             options += [f"--target={self.target}", "--target-action=promote"]
         if self.exclusive:

@@ -29,7 +29,7 @@ ASK_TIMEOUT = 0.3
 #: Seconds that the primary has to make the receiver's slot.
 SLOT_TIMEOUT = 5.0
 #: Seconds between two looks for a primary while there is none, and after pg_receivewal ended.
-RETRY = 0.1
+RETRY = 0.05
 #: The same while the primary refuses what we ask for: no use in hurrying.
 RETRY_REFUSED = 1.0
 #: Seconds between two looks whether the member we stream from is still the primary.
@@ -87,10 +87,6 @@ class Receiver:
         """Stream until it ends, or until another member is primary."""
         connection = self.connection(primary)
         slot = [f"--slot={self.settings['slot']}", f"--dbname={connection}"]
-        if not self.slot_is_there(slot):
-            self.tell("refused", primary["name"], "the slot could not be made")
-            time.sleep(RETRY_REFUSED)
-            return
         begin = time.monotonic()
         self.child = subprocess.Popen(
             [self.program, *slot, f"--directory={self.directory}", "--synchronous", "--no-loop", "--no-password"],
@@ -103,19 +99,21 @@ class Receiver:
         code, self.child = self.child.returncode, None
         print(f"stream from {primary['name']} ended with exit code {code}: {complaint}", flush=True)
         if time.monotonic() - begin < REFUSED_WITHIN and code > 0:
+            # Members make the slot before they promote; asking for it first would keep commits waiting.
+            self.make_slot(slot)
             self.tell("refused", primary["name"], complaint)
             time.sleep(RETRY_REFUSED)
         else:
             self.tell("searching", None, complaint)
             time.sleep(RETRY)
 
-    def slot_is_there(self, slot: list[str]) -> bool:
-        """Make the slot, or find it. A primary that does not answer, as on frozen storage, is waited for shortly."""
+    def make_slot(self, slot: list[str]) -> None:
+        """Make the slot where there is none. A primary that does not answer is waited for shortly."""
         argv = [self.program, *slot, "--create-slot", "--if-not-exists", "--no-password"]
         try:
-            return subprocess.run(argv, stdin=subprocess.DEVNULL, timeout=SLOT_TIMEOUT, check=False).returncode == 0
+            subprocess.run(argv, stdin=subprocess.DEVNULL, timeout=SLOT_TIMEOUT, check=False)
         except subprocess.TimeoutExpired:
-            return False
+            print(f"the slot could not be made within {SLOT_TIMEOUT:g} s", flush=True)
 
     def connection(self, primary: dict[str, t.Any]) -> str:
         """A libpq connection string. A host that vanishes is noticed by TCP: pg_receivewal itself has no time limit."""

@@ -27,6 +27,7 @@ import time
 import types
 import typing as t
 from datetime import datetime, timezone
+from pathlib import Path
 
 import psycopg2
 
@@ -35,6 +36,11 @@ DESCRIPTOR = "/etc/fraiseql-resilience/member.json"
 POLL_SECONDS = 0.015
 #: Where a record begins and what it is, in pg_waldump's words.
 RECORD = re.compile(r" lsn: ([0-9A-F]+/[0-9A-F]+),.*? desc: (\w+)")
+RESTORE_WAL = "/usr/local/lib/fraiseql-resilience/restore_wal.py"
+#: While it stands in this unit's runtime directory, a standby's restore_command asks the archive for nothing.
+EXHAUSTED = "archive-exhausted"
+#: Seconds for the archive's answer, before anybody waits.
+ARCHIVE_SECONDS = 5
 #: Seconds of WAL that are looked at when the stream has ended: the shutdown may be replayed before the stream ends.
 LOOK_BACK_SECONDS = 1.0
 
@@ -127,6 +133,7 @@ class Promotion:
             what = "it is no standby" if not in_recovery else "it does not stream"
             return self.state.end("failed", f"{self.member['name']} cannot be armed: {what}", 1)
         self.create_slots()
+        self.ask_archive(timeline)
         self.state.event("armed")
         self.state.write("armed")
         seen: collections.deque[tuple[float, str]] = collections.deque()
@@ -178,6 +185,20 @@ class Promotion:
                 " WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = %s)",
                 [slot, slot],
             )
+
+    def ask_archive(self, timeline: int) -> None:
+        """Ask for the next timeline now, so that the promotion need not: PostgreSQL takes the first free number.
+
+        Where the archive holds it, or can't be asked, PostgreSQL asks by itself, and clients wait a little longer.
+        """
+        folder = Path(os.environ["RUNTIME_DIRECTORY"])
+        argv = [RESTORE_WAL, f"{timeline + 1:08X}.history", str(folder / "history")]
+        try:
+            answer = subprocess.run(argv, capture_output=True, timeout=ARCHIVE_SECONDS, check=False).returncode
+        except (OSError, subprocess.TimeoutExpired):
+            return
+        if answer == 1:
+            (folder / EXHAUSTED).touch()
 
     def promote(self) -> int:
         self.state.event("shutdown_replayed")

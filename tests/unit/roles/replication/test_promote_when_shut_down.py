@@ -101,24 +101,32 @@ class Ran(t.NamedTuple):
     state: dict[str, t.Any]
     standby: Standby
     dumped_from: list[str]
+    #: Whether the archive was to be left alone, at each look at the WAL.
+    left_alone: list[bool]
 
 
 @pytest.fixture
 def arm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> t.Callable[..., Ran]:
     """Run the program on a standby whose WAL, seen from an LSN on, reads as ``dump``."""
 
-    def run(standby: Standby, dump: str | dict[str, str], deadline: float = 2.0) -> Ran:
+    def run(standby: Standby, dump: str | dict[str, str], deadline: float = 2.0, archive: int = 1) -> Ran:
         program = load_program(monkeypatch)
         sys.modules["psycopg2"].connect = lambda **_words: standby  # type: ignore[attr-defined]
         asked: list[str] = []
+        left_alone: list[bool] = []
+        monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
 
-        def waldump(argv: list[str], **_options: t.Any) -> t.Any:
+        def called(argv: list[str], **_options: t.Any) -> t.Any:
+            if argv[0] == program.RESTORE_WAL:
+                assert argv[1] == "00000002.history"
+                return type("Done", (), {"returncode": archive})
+            left_alone.append((tmp_path / "archive-exhausted").exists())
             begin = argv[argv.index("--start") + 1]
             asked.append(begin)
             out = dump if isinstance(dump, str) else dump.get(begin, "")
             return type("Done", (), {"stdout": out})
 
-        monkeypatch.setattr(program.subprocess, "run", waldump)
+        monkeypatch.setattr(program.subprocess, "run", called)
         descriptor = tmp_path / "member.json"
         member = {
             "name": "pg-a2", "peers": [{"name": name} for name in ("pg-a1", "pg-a2", "pg-B1")], "port": 5432,
@@ -136,7 +144,7 @@ def arm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> t.Callable[..., Ran]
         monkeypatch.setattr(sys, "argv", words)
         code = program.main()
         assert [path.name for path in tmp_path.iterdir() if path.name.startswith("promotion.json.")] == []
-        return Ran(code, json.loads(state.read_text("utf-8")), standby, asked)
+        return Ran(code, json.loads(state.read_text("utf-8")), standby, asked, left_alone)
 
     return run
 
@@ -150,6 +158,18 @@ def test_it_promotes_once_the_shutdown_is_the_last_record_and_replayed(arm: t.Ca
     assert [event["name"] for event in ran.state["events"]] == ["armed", "shutdown_replayed", "promoted"]
     moments = [event["monotonic_ns"] for event in ran.state["events"]]
     assert moments == sorted(moments)
+
+
+def test_the_archive_is_asked_for_the_next_timeline_before_anybody_waits(arm: t.Callable[..., Ran]) -> None:
+    ran = arm(Standby([(True, "0/5000028"), (False, "0/5000178")]), SHUTDOWN)
+    assert ran.left_alone == [True]
+
+
+@pytest.mark.parametrize("archive", [0, 255], ids=["the next timeline is taken", "no answer"])
+def test_without_that_answer_postgresql_asks_itself(arm: t.Callable[..., Ran], archive: int) -> None:
+    ran = arm(Standby([(True, "0/5000028"), (False, "0/5000178")]), SHUTDOWN, archive=archive)
+    assert ran.state["state"] == "promoted"
+    assert ran.left_alone == [False]
 
 
 def test_slots_for_all_others_are_there_before_it_can_be_primary(arm: t.Callable[..., Ran]) -> None:
