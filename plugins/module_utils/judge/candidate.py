@@ -124,8 +124,7 @@ def failover(
             f"{plan.candidate} would lose {plan.loses_bytes} bytes of WAL that {plan.held_by} holds, the transactions"
             f" of {plan.loses_seconds:.0f} s",
             given=f"an objective of {rpo_seconds:g} s",
-            possible=f"{plan.held_by}"
-            + (f", which was not chosen since {unfit}" if unfit else ", which can take over"),
+            possible=f"{plan.held_by}, {why}",
             next_step=f"choose with -e resilience_candidate={plan.held_by}, or take the loss on with"
             " -e resilience_accept_loss=<reason>",
         )
