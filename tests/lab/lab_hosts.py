@@ -5,8 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
+import os
+import shlex
+import signal
+import subprocess
 import time
 import typing as t
 from dataclasses import dataclass
@@ -31,11 +36,34 @@ print(json.dumps([list(map(str, row)) for row in cursor.fetchall()] if cursor.de
 """
 
 
+TOP = Path(__file__).resolve().parents[2]
+#: Seconds that a playbook of these tests may take; none of them gets as far as the work.
+PLAYBOOK_SECONDS = 120
+#: Seconds after which a frozen host goes on, whatever became of the test.
+FROZEN_SECONDS = 60
+
+
 class Answer(t.NamedTuple):
     """What a client heard: rows, or the error's text."""
 
     rows: list[list[str]]
     error: str
+
+
+class Played(t.NamedTuple):
+    """What a playbook ended with: its exit code and all that it printed, each run of white space as one space."""
+
+    rc: int
+    said: str
+
+
+class Standing(t.NamedTuple):
+    """What a member is. A restart, a promotion or a restore changes it."""
+
+    in_recovery: str
+    system_id: str
+    started: str
+    timeline: str
 
 
 @dataclass(frozen=True)
@@ -86,6 +114,56 @@ class Lab:
         asked = json.dumps({"statement": statement, "words": words})
         answer = self.on(origin).run("python3 -c %s %s", CLIENT, asked)
         return Answer(json.loads(answer.stdout), "") if answer.rc == 0 else Answer([], answer.stderr)
+
+    def play(self, playbook: str, evidence: Path, *options: str, **variables: t.Any) -> Played:
+        """Run a playbook as an operator does, confirmed unless ``variables`` say otherwise; None takes one away."""
+        known = {"cluster": "lab", "confirm": "lab", "evidence_directory": str(evidence)}
+        extra = {f"resilience_{name}": value for name, value in {**known, **variables}.items() if value is not None}
+        ended = subprocess.run(
+            ["ansible-playbook", "-i", self.directory / "inventory.yml", f"fraiseql.resilience.{playbook}",
+             "-e", json.dumps(extra), *options],
+            capture_output=True, text=True, timeout=PLAYBOOK_SECONDS, cwd=TOP, check=False,
+            env={**os.environ, "ANSIBLE_CONFIG": str(TOP / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
+        )  # fmt: skip
+        return Played(ended.returncode, " ".join(f"{ended.stdout} {ended.stderr}".split()))
+
+    @contextlib.contextmanager
+    def frozen(self, name: str) -> t.Iterator[None]:
+        """A host that answers nobody and loses nothing: its container is paused, for FROZEN_SECONDS at most."""
+        plug = self.variable(name, "resilience_fence_agent")["options"]["plug"]
+        become = [] if os.geteuid() == 0 else ["sudo", "-n"]
+        pause, undo = ([*become, "podman", verb, plug.replace("{{ inventory_hostname }}", name)]
+                       for verb in ("pause", "unpause"))  # fmt: skip
+        late = subprocess.Popen(
+            ["sh", "-c", f"sleep {FROZEN_SECONDS}; exec {shlex.join(undo)}"], start_new_session=True
+        )
+        try:
+            subprocess.run(pause, check=True, capture_output=True, timeout=30)
+            yield
+        finally:
+            subprocess.run(undo, check=False, capture_output=True, timeout=30)
+            os.killpg(late.pid, signal.SIGTERM)
+            late.wait()
+
+    def standings(self) -> dict[str, Standing]:
+        """Each member's standing; what an operation that was planned or refused leaves as it was."""
+        asked = """SELECT pg_is_in_recovery(), system_identifier, pg_postmaster_start_time(),
+                          CASE WHEN pg_is_in_recovery()
+                               THEN coalesce((SELECT received_tli FROM pg_stat_wal_receiver), 0)
+                               ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int END
+                   FROM pg_control_system()"""
+        return {name: Standing(*self.sql(name, asked)[0]) for name in self.members}
+
+    def untouched(self, before: dict[str, Standing]) -> bool:
+        """All members are, or within a moment are again, what they were."""
+        return bool(eventually(lambda: self.standings() == before, seconds=30))
+
+    def at_work(self) -> list[str]:
+        """Units that an operation starts and ends: what it armed on members, and clients that it lets write."""
+        listed = "systemctl list-units --plain --no-legend --state=active 'resilience-probe@*' %s %s"
+        armed = "resilience-promotion.service", "resilience-demotion.service"
+        hosts = [*self.members, *self.group("observers")]
+        return [f"{name}: {line}" for name in hosts for line in self.said(name, listed, *armed).splitlines()]
 
     @property
     def members(self) -> list[str]:
