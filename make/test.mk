@@ -27,6 +27,7 @@ lint: setup build/import/ansible_collections/fraiseql/resilience ## Every linter
 	$(IN_VENV) ansible-lint --offline
 	$(IN_VENV) antsibull-changelog lint
 	$(IN_VENV) python scripts/reference.py --check
+	$(IN_VENV) python scripts/benchmarks_page.py --check
 	scripts/lint_collection.sh
 
 unit: setup ## Unit tests, and what is true of every role, module and playbook
@@ -35,8 +36,9 @@ unit: setup ## Unit tests, and what is true of every role, module and playbook
 sanity: setup ## ansible-test sanity, without a container and without ignores
 	tests/sanity/run.sh
 
-docs: setup ## Write docs/reference and the READMEs' tables from their source
+docs: setup ## Write docs/reference, docs/benchmarks.md and the READMEs' tables from their source
 	$(IN_VENV) python scripts/reference.py
+	$(IN_VENV) python scripts/benchmarks_page.py
 
 lab-test: $(LAB_TESTS) ## The molecule scenarios of SCENARIOS: a lab of its own, site, drills, and tests from outside
 

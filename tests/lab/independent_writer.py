@@ -2,61 +2,54 @@
 # Copyright: (c) 2026, FraiseQL contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A second witness of an outage: it writes through the gateway on its own and tells its longest gap between commits.
+"""A second witness of an outage: it writes through the gateway on its own and says when each commit was acknowledged.
 
 It shares no code with the probe, so that `make bench` can hold the RTO that the probe reports against it. One
-non-blocking connection; what is not answered within a second is given up and tried again on a new connection.
+non-blocking connection; what is not answered within PATIENCE seconds is given up and tried again on a new connection.
 
-    independent_writer.py DSN SECONDS [INTERVAL]
+    independent_writer.py DSN SECONDS [INTERVAL [PATIENCE]]
 
-DSN is a libpq connection string; the user needs a schema `resilience` in which it may create a table. Each commit's
-moment (CLOCK_MONOTONIC, seconds) goes to stdout; after SECONDS or a SIGTERM one line of JSON ends it:
-{"commits", "errors", "longest_gap_seconds", "gap_begin", "gap_end"}.
+DSN is a libpq connection string; the user needs a schema `resilience` in which it may create a table. One line an
+attempt: when it ended (CLOCK_MONOTONIC, seconds), `acked` or `failed`, and the number of its row. It ends after SECONDS,
+or once nobody reads its lines any more.
 """
 
 from __future__ import annotations
 
-import json
 import select
-import signal
 import sys
 import time
 
 import psycopg2
 
-PATIENCE = 1.0
-
-
-def settle(connection: psycopg2.extensions.connection) -> None:
-    """Drive the connection until it is idle, or raise after PATIENCE seconds."""
-    end = time.monotonic() + PATIENCE
-    while (state := connection.poll()) != psycopg2.extensions.POLL_OK:
-        reading = [connection] if state == psycopg2.extensions.POLL_READ else []
-        writing = [connection] if state == psycopg2.extensions.POLL_WRITE else []
-        if not any(select.select(reading, writing, [], max(0.0, end - time.monotonic()))):
-            raise psycopg2.OperationalError("no answer")
-
 
 class Writer:
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, patience: float) -> None:
         self.dsn = dsn
+        self.patience = patience
         self.connection: psycopg2.extensions.connection | None = None
-        self.moments: list[float] = []
-        self.errors = 0
+
+    def settle(self, connection: psycopg2.extensions.connection) -> None:
+        """Drive the connection until it is idle, or raise when patience ends."""
+        end = time.monotonic() + self.patience
+        while (state := connection.poll()) != psycopg2.extensions.POLL_OK:
+            reading = [connection] if state == psycopg2.extensions.POLL_READ else []
+            writing = [connection] if state == psycopg2.extensions.POLL_WRITE else []
+            if not any(select.select(reading, writing, [], max(0.0, end - time.monotonic()))):
+                raise psycopg2.OperationalError("no answer")
 
     def say(self, statement: str) -> None:
         if self.connection is None:
             self.connection = psycopg2.connect(self.dsn, async_=True)
-            settle(self.connection)
+            self.settle(self.connection)
         cursor = self.connection.cursor()  # psycopg2 loses the answer if nobody holds the cursor
         cursor.execute(statement)
-        settle(self.connection)
+        self.settle(self.connection)
 
     def attempt(self, statement: str) -> bool:
         try:
             self.say(statement)
         except psycopg2.Error:
-            self.errors += 1
             if self.connection is not None:
                 self.connection.close()
             self.connection = None
@@ -64,38 +57,24 @@ class Writer:
         return True
 
     def write(self, seconds: float, interval: float) -> None:
-        self.attempt("CREATE TABLE IF NOT EXISTS resilience.witness (at double precision)")
-        end = time.monotonic() + seconds
+        end, number = time.monotonic() + seconds, 0
         while (begin := time.monotonic()) < end:
-            if self.attempt(f"INSERT INTO resilience.witness VALUES ({begin!r})"):
-                self.moments.append(time.monotonic())
-                print(f"{self.moments[-1]:.6f}")
+            number += 1
+            acked = self.attempt(f"INSERT INTO resilience.witness VALUES ({number})")
+            print(f"{time.monotonic():.6f} {'acked' if acked else 'failed'} {number}", flush=True)
             time.sleep(max(0.0, begin + interval - time.monotonic()))
 
-    def testimony(self) -> dict[str, float | int | None]:
-        gaps = [(after - before, before) for before, after in zip(self.moments, self.moments[1:], strict=False)]
-        length, begin = max(gaps, default=(None, None))
-        return {
-            "commits": len(self.moments),
-            "errors": self.errors,
-            "longest_gap_seconds": length,
-            "gap_begin": begin,
-            "gap_end": None if begin is None or length is None else begin + length,
-        }
 
-
-def stop(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
-def main(dsn: str, seconds: str, interval: str = "0.01") -> int:
-    signal.signal(signal.SIGTERM, stop)
-    writer = Writer(dsn)
+def main(dsn: str, seconds: str, interval: str = "0.01", patience: str = "1") -> int:
+    writer = Writer(dsn, float(patience))
+    if not (writer.attempt("DROP TABLE IF EXISTS resilience.witness")
+            and writer.attempt("CREATE TABLE resilience.witness (number int)")):  # fmt: skip
+        print("the table resilience.witness cannot be made", file=sys.stderr)
+        return 1
     try:
         writer.write(float(seconds), float(interval))
-    except KeyboardInterrupt:
+    except BrokenPipeError:
         pass
-    print(json.dumps(writer.testimony()), flush=True)
     return 0
 
 

@@ -1,0 +1,10 @@
+# Figures, side by side with their references. Nothing else may run on the machine meanwhile.
+
+ROUNDS ?= 5
+ONLY ?=
+
+.PHONY: bench
+
+bench: .lab/protected ## Measure recovery on the lab (about an hour), write docs/benchmarks.json and its page; or ONLY=switchover
+	$(VENV)/bin/python tests/bench/run.py --rounds $(ROUNDS) $(ONLY)
+	$(VENV)/bin/python scripts/benchmarks_page.py

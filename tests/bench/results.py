@@ -1,0 +1,123 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Samples in, rows of docs/benchmarks.json out. Pure, but for reading and writing that one file.
+
+A row: ``id, what, unit, n, median, p95, max, samples, reach, reached, reference {name, median, n, samples} or null,
+measured_at, command``. ``reach`` is the most that the median may be: a number, or a formula of the reference's median.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+#: By the id of a figure, its samples in the order of the rounds.
+Series = dict[str, list[float]]
+
+SCHEMA = "fraiseql.resilience/benchmarks/1"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What is measured. ``reach`` turns the reference's median into the most that ours may be."""
+
+    id: str
+    unit: str
+    what: str
+    reach: t.Callable[[float | None], float | None]
+    reference: str = ""
+
+
+def at_most(limit: float) -> t.Callable[[float | None], float | None]:
+    return lambda _reference: limit
+
+
+def times(factor: float, plus: float) -> t.Callable[[float | None], float | None]:
+    return lambda reference: None if reference is None else round(factor * reference + plus, 3)
+
+
+FIGURES = (
+    Figure("switchover_failed_transactions", "transactions", "planned switchover: client transactions that failed",
+           at_most(0), "Patroni switchover"),
+    Figure("switchover_stall_seconds", "seconds", "planned switchover: longest wait of a client for its next commit",
+           at_most(1.2), "Patroni switchover"),
+    Figure("host_lost_outage_seconds", "seconds", "primary's host and disks lost: outage as clients felt it (T7 − T1)",
+           at_most(10), "Patroni, its defaults"),
+    Figure("host_lost_rows", "rows", "the same: acknowledged rows lost", at_most(0), "Patroni, its defaults"),
+    Figure("backups_alone_rows", "rows", "every member's host and disks lost: acknowledged rows lost", at_most(0)),
+    Figure("backups_alone_outage_seconds", "seconds", "the same: outage as clients felt it, new hosts included",
+           at_most(3600)),
+    Figure("pitr_1gb_seconds", "seconds", "point-in-time restore of 1 GB: start of the playbook to the first commit",
+           times(1.5, 10), "pgBackRest and pg_ctl by hand"),
+    Figure("rto_error_seconds", "seconds", "reported RTO, and what a second, independent writer saw: difference",
+           at_most(0.1)),
+    Figure("site_second_run_seconds", "seconds", "a second site.yml, all hosts", at_most(90)),
+    Figure("site_second_run_changed", "tasks", "the same: tasks that changed something", at_most(0)),
+)  # fmt: skip
+
+
+def p95(samples: t.Sequence[float]) -> float:
+    """By linear interpolation between the samples, as numpy's default."""
+    return statistics.quantiles(samples, n=20, method="inclusive")[18] if len(samples) > 1 else samples[0]
+
+
+def row(
+    figure: Figure, ours: t.Sequence[float], reference: t.Sequence[float], measured_at: str, command: str
+) -> dict[str, t.Any]:
+    compared = round(statistics.median(reference), 3) if reference else None
+    reach, median = figure.reach(compared), round(statistics.median(ours), 3)
+    return {
+        "id": figure.id,
+        "what": figure.what,
+        "unit": figure.unit,
+        "n": len(ours),
+        "median": median,
+        "p95": round(p95(ours), 3),
+        "max": max(ours),
+        "samples": list(ours),
+        "reach": reach,
+        # A count of what was lost or failed must be reached by every round, a time by the median.
+        "reached": None if reach is None else (median if figure.unit == "seconds" else max(ours)) <= reach,
+        "reference": None
+        if compared is None
+        else {"name": figure.reference, "median": compared, "n": len(reference), "samples": list(reference)},
+        "measured_at": measured_at,
+        "command": command,
+    }
+
+
+def updated(
+    known: t.Mapping[str, t.Any],
+    ours: t.Mapping[str, t.Sequence[float]],
+    reference: t.Mapping[str, t.Sequence[float]],
+    machine: t.Mapping[str, t.Any],
+    measured_at: str,
+    command: str,
+) -> dict[str, t.Any]:
+    """The file's content with what was measured now; where that is the reference alone, the rest stays."""
+    rows = {one["id"]: one for one in known.get("results", [])}
+    for figure in FIGURES:
+        before = rows.get(figure.id)
+        if figure.id in ours:
+            compared = reference.get(figure.id) or ((before or {}).get("reference") or {}).get("samples") or ()
+            rows[figure.id] = row(figure, ours[figure.id], compared, measured_at, command)
+        elif figure.id in reference and before:
+            rows[figure.id] = row(
+                figure, before["samples"], reference[figure.id], before["measured_at"], before["command"]
+            )
+    ordered = [rows[figure.id] for figure in FIGURES if figure.id in rows]
+    return {"schema": SCHEMA, "machine": dict(machine), "results": ordered}
+
+
+def read(path: Path) -> dict[str, t.Any]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def write(path: Path, content: t.Mapping[str, t.Any]) -> None:
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    unfinished.replace(path)

@@ -1,0 +1,178 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One round of each measurement: what it did, as samples by the id of a figure.
+
+Ours are the playbooks as an operator runs them, and the figures are those of their reports or of a second writer.
+A round whose verdict is not `passed` is no sample: it ends the run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab_hosts import Lab
+from witness import Witness
+
+TOP = Path(__file__).resolve().parents[2]
+CONFIRMED = ("-e", "resilience_cluster=lab", "-e", "resilience_confirm=lab")
+NANO = 1_000_000_000
+#: Seconds that a playbook may take.
+PLAY_SECONDS = 900
+#: Rows of 1 KB that do not compress, in a table of their own: 1 GB with its overhead.
+BALLAST_ROWS = 950_000
+BALLAST = """
+CREATE TABLE IF NOT EXISTS resilience.ballast AS
+SELECT row AS id, (SELECT string_agg(sha512((row * 100 + part)::text::bytea)::text, '')
+                   FROM generate_series(1, 8) AS part) AS content
+FROM generate_series(1, {rows}) AS row
+"""
+MISTAKE = "CREATE TABLE IF NOT EXISTS resilience.mistake (); DROP TABLE resilience.mistake"
+#: Restores beside the cluster, starts, and says how long it took until a commit; nothing of the collection's is in it.
+RAW_RESTORE = Path(__file__).with_name("raw_restore.sh")
+
+Samples = dict[str, float]
+
+
+class RoundFailed(Exception):
+    """A round did not end as it has to; its log says why."""
+
+
+@dataclass
+class Bench:
+    """The lab that is measured, and where the runs leave their logs and evidence."""
+
+    lab: Lab
+    folder: Path
+    runs: int = 0
+
+    def play(self, name: str, *options: str, scenario: str = "") -> tuple[str, float]:
+        """Run a playbook; what it printed, and the moment (CLOCK_MONOTONIC) at which it was started."""
+        self.runs += 1
+        evidence = self.folder / "evidence"
+        argv = [
+            str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(self.lab.directory / "inventory.yml"),
+            name if name.endswith(".yml") else f"fraiseql.resilience.{name}",
+            *CONFIRMED, "-e", f"resilience_evidence_directory={evidence}", *options,
+        ]  # fmt: skip
+        if scenario:
+            argv += ["-e", f"resilience_scenario={scenario}"]
+        log = self.folder / f"{self.runs:03}-{scenario or Path(name).stem}.log"
+        begin = time.monotonic()
+        with log.open("w", encoding="utf-8") as stream:
+            environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONFIG": str(TOP / "ansible.cfg")}
+            ended = subprocess.run(
+                argv, stdout=stream, stderr=subprocess.STDOUT, timeout=PLAY_SECONDS, env=environment, check=False
+            )
+        if ended.returncode:
+            raise RoundFailed(f"{scenario or name} ended with exit code {ended.returncode}; see {log}")
+        return log.read_text(encoding="utf-8"), begin
+
+    def report(self) -> tuple[dict[str, t.Any], list[dict[str, t.Any]]]:
+        """The newest evidence: its report, and the attempts in its ledger."""
+        newest = max((self.folder / "evidence").iterdir(), key=lambda path: path.stat().st_mtime)
+        report = json.loads((newest / "report.json").read_text(encoding="utf-8"))
+        if report["verdict"] != "passed":
+            raise RoundFailed(f"{newest}: {report['verdict']}")
+        lines = (newest / "ledger.jsonl").read_text(encoding="utf-8").splitlines()
+        return report, [line for line in map(json.loads, lines) if "outcome" in line]
+
+    def drill(self, scenario: str) -> tuple[dict[str, t.Any], list[dict[str, t.Any]]]:
+        self.play("drill", scenario=scenario)
+        return self.report()
+
+    def gateway(self) -> str:
+        """libpq's words for an application on the observer."""
+        known = json.loads(self.lab.said("observer", "cat /etc/fraiseql-resilience/observer.json"))
+        gateway = known["gateway"]
+        return (
+            f"host={gateway['host']} port={gateway['port']} dbname={gateway['database']} user={known['probe_user']}"
+            f" passfile={known['pgpass']} sslmode={gateway['sslmode']} sslrootcert={known['ca']}"
+        )
+
+
+# --- ours -------------------------------------------------------------------------------------------------------------
+
+
+def second_site(bench: Bench) -> Samples:
+    said, begin = bench.play("site")
+    seconds = time.monotonic() - begin
+    recap = said[said.rindex("PLAY RECAP") :]
+    changed = sum(int(count) for count in re.findall(r"changed=(\d+)", recap))
+    return {"site_second_run_seconds": seconds, "site_second_run_changed": changed}
+
+
+def switchover(bench: Bench) -> Samples:
+    report, attempts = bench.drill("planned_switchover")
+    return {
+        "switchover_failed_transactions": sum(attempt["outcome"] != "acked" for attempt in attempts),
+        "switchover_stall_seconds": report["details"]["longest_stall_seconds"],
+    }
+
+
+def host_lost(bench: Bench) -> Samples:
+    with Witness(bench.lab, bench.gateway()) as witness:
+        report, _attempts = bench.drill("primary_host_lost")
+    return {
+        "host_lost_outage_seconds": report["rto_seconds"],
+        "host_lost_rows": report["rpo"]["transactions"],
+        "rto_error_seconds": abs(report["rto_seconds"] - witness.longest_gap()),
+    }
+
+
+def members_lost(bench: Bench) -> Samples:
+    report, _attempts = bench.drill("members_lost")
+    return {
+        "backups_alone_rows": report["rpo"]["transactions"],
+        "backups_alone_outage_seconds": report["rto_seconds"],
+    }
+
+
+def make_large(bench: Bench) -> None:
+    """Give the cluster 1 GB, and a backup that holds it."""
+    lab = bench.lab
+    lab.sql(lab.primary, BALLAST.format(rows=BALLAST_ROWS), "resilience")
+    lab.sql(lab.primary, "CHECKPOINT")
+    lab.said("repo-a", "runuser -u postgres -- pgbackrest --stanza=lab --type=full --repo=1 backup")
+
+
+def restore(bench: Bench) -> Samples:
+    """To the moment before a row, as an operator who knows the LSN; the playbook's own probe is the client."""
+    lab = bench.lab
+    target = lab.value(lab.primary, "SELECT pg_current_wal_lsn()")
+    lab.sql(
+        lab.primary, "CREATE TABLE IF NOT EXISTS resilience.mistake (); DROP TABLE resilience.mistake", "resilience"
+    )
+    wanted = {
+        "resilience_restore_type": "lsn",
+        "resilience_restore_target": target,
+        "resilience_restore_exclusive": True,
+    }
+    _said, begin = bench.play("restore", "-e", json.dumps(wanted))
+    report, _attempts = bench.report()
+    bench.play("restore_commit")
+    return {"pitr_1gb_seconds": report["details"]["outage"]["t7_ns"] / NANO - begin}
+
+
+# --- what they are compared with --------------------------------------------------------------------------------------
+
+
+def raw_restore(bench: Bench) -> Samples:
+    """By hand, beside the running cluster: pgbackrest restore, pg_ctl start, and the first commit."""
+    lab = bench.lab
+    target = lab.value(lab.primary, "SELECT pg_current_wal_lsn()")
+    lab.sql(
+        lab.primary, "CREATE TABLE IF NOT EXISTS resilience.mistake (); DROP TABLE resilience.mistake", "resilience"
+    )
+    lab.said(lab.primary, "runuser -u postgres -- pgbackrest --stanza=lab check")
+    script = RAW_RESTORE.read_text(encoding="utf-8")
+    said = lab.said(lab.primary, "cd / && runuser -u postgres -- bash -c %s raw_restore %s", script, target)
+    return {"pitr_1gb_seconds": float(said.splitlines()[-1])}

@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measure recovery on the lab, beside its references, and write docs/benchmarks.json.
+
+    make bench                       everything, five rounds each (about an hour; nothing else may run on the machine)
+    make bench ONLY="switchover"     one measurement; the other rows of the file stay as they are
+    make bench ROUNDS=10
+
+The file is written after each measurement, so a run that was cut off keeps what it had measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import time
+import typing as t
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(Path(__file__).parent), str(TOP / "tests" / "lab")]
+# testinfra starts ansible-inventory by its bare name.
+os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+
+import patroni  # noqa: E402
+import results  # noqa: E402
+import rounds  # noqa: E402
+from lab_hosts import Lab  # noqa: E402
+from rounds import Bench, Samples  # noqa: E402
+
+FILE = TOP / "docs" / "benchmarks.json"
+#: A machine on which something else runs measures that, too: the load of one minute at which a measurement may begin.
+QUIET_LOAD = 1.0
+QUIET_SECONDS = 300
+
+Round = t.Callable[[Bench], Samples]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Rounds of ours and of the reference, after what both need."""
+
+    ours: Round | None = None
+    reference: Round | None = None
+    before: t.Callable[[Bench], None] | None = None
+    after: t.Callable[[Bench], None] | None = None
+
+
+#: In this order: each leaves the lab healthy for the next one, and Patroni's cluster replaces ours at the end.
+MEASUREMENTS = {
+    "second_site": Measurement(ours=rounds.second_site),
+    "switchover": Measurement(ours=rounds.switchover),
+    "host_lost": Measurement(ours=rounds.host_lost),
+    "members_lost": Measurement(ours=rounds.members_lost),
+    "restore": Measurement(ours=rounds.restore, reference=rounds.raw_restore, before=rounds.make_large),
+    "patroni_switchover": Measurement(reference=patroni.switchover, before=patroni.set_up, after=patroni.remove),
+    "patroni_host_lost": Measurement(reference=patroni.host_lost, before=patroni.set_up, after=patroni.remove),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Measure recovery on the lab and write docs/benchmarks.json.")
+    parser.add_argument("only", nargs="*", choices=[*MEASUREMENTS, []], help="which measurements; all by default")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--lab", type=Path, default=TOP / ".lab", help="the lab's directory")
+    given = parser.parse_args()
+    folder = TOP / "build" / "bench" / datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    (folder / "evidence").mkdir(parents=True)
+    bench = Bench(Lab(given.lab), folder)
+    for name in given.only or MEASUREMENTS:
+        await_quiet()
+        say(f"{name}: {given.rounds} rounds, logs in {folder.relative_to(TOP)}")
+        ours, reference = measured(MEASUREMENTS[name], bench, given.rounds)
+        keep(ours, reference, f"make bench ONLY={name}" + (f" ROUNDS={given.rounds}" if given.rounds != 5 else ""))
+    return 0
+
+
+def measured(measurement: Measurement, bench: Bench, count: int) -> tuple[results.Series, results.Series]:
+    ours: results.Series = defaultdict(list)
+    reference: results.Series = defaultdict(list)
+    if measurement.before:
+        measurement.before(bench)
+    for number in range(1, count + 1):
+        for whose, take, series in (("ours", measurement.ours, ours), ("reference", measurement.reference, reference)):
+            if take is None:
+                continue
+            for figure, value in take(bench).items():
+                series[figure].append(round(value, 3))
+                say(f"  {number}/{count} {whose}: {figure} {value:.3f}")
+    if measurement.after:
+        measurement.after(bench)
+    return ours, reference
+
+
+def keep(ours: results.Series, reference: results.Series, command: str) -> None:
+    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    results.write(FILE, results.updated(results.read(FILE), ours, reference, machine(), now, command))
+
+
+def machine() -> dict[str, t.Any]:
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return {"cores": os.cpu_count(), "memory_gib": round(pages / 2**30), "kernel": platform.release()}
+
+
+def await_quiet() -> None:
+    """Wait until what ran before has ended. Whatever else runs on this machine would be measured, too."""
+    end = time.monotonic() + QUIET_SECONDS
+    while os.getloadavg()[0] > QUIET_LOAD:
+        if time.monotonic() > end:
+            sys.exit(
+                f"the load is {os.getloadavg()[0]:.1f}: something else runs on this machine. Nothing was measured."
+            )
+        time.sleep(5)
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
