@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # As postgres on a member: raw_restore.sh LSN. A point-in-time restore by hand, beside the running cluster; prints the seconds
 # from the restore's begin to the first commit. What it made is removed.
 set -euo pipefail

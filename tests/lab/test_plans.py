@@ -80,5 +80,9 @@ def test_a_rejoin_is_planned(lab: Lab, tmp_path: Path) -> None:
 def test_a_restore_is_planned(lab: Lab, tmp_path: Path) -> None:
     before, primary = lab.standings(), lab.primary
     plan = planned(lab, "restore", tmp_path / "evidence", restore_type="immediate")
-    demand_plan(plan, tmp_path / "evidence", rf"{primary} is restored from repository \d+ to immediate\b[^*]*\d+ MB")
+    demand_plan(
+        plan, tmp_path / "evidence",
+        rf"{primary} would be restored from repository \d+, \d+ MB with \d+ MB free; immediate: the end of backup",
+        r"the recovery window is repository \d+, timeline \d+: \S+ \([^)]+\) to \S+ \([^)]+\)",
+    )  # fmt: skip
     demand_untouched(lab, before)
