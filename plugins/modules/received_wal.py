@@ -20,6 +20,8 @@ description:
     since the candidate gets them from there.
   - V(delivered) runs on the candidate and lays that WAL where its C(restore_command) looks, so that the promotion
     replays it.
+  - V(set_aside) runs on the repository host when the cluster goes back to an earlier point. What the receiver holds is
+    kept beside its folder, and it begins anew.
 extends_documentation_fragment:
   - fraiseql.resilience.attributes
 options:
@@ -27,7 +29,7 @@ options:
     description: What to do; see the description.
     type: str
     required: true
-    choices: [measured, taken, delivered]
+    choices: [measured, taken, delivered, set_aside]
   timeline:
     description: The candidate's timeline, for V(measured) and V(taken).
     type: int
@@ -97,6 +99,11 @@ packed:
     - It is data of the database, so a task that registers it has to have C(no_log).
   returned: for taken
   type: str
+kept:
+  description: Where the receiver's WAL is kept; none if it held nothing.
+  returned: for set_aside
+  type: str
+  sample: /var/lib/fraiseql-resilience/received-wal/orders.kept-20261123T094100Z
 segments:
   description: The segments that were laid down.
   returned: for delivered
@@ -116,6 +123,10 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery
 
 
 def act(given: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+    if given["state"] == "set_aside":
+        repository = received_wal.describe(given["descriptor"] or received_wal.REPOSITORY)
+        kept = received_wal.set_aside(repository, check_mode=check_mode, run=run)
+        return {"changed": kept is not None, "kept": kept}
     if given["state"] != "delivered":
         repository = received_wal.describe(given["descriptor"] or received_wal.REPOSITORY)
         lsn = checked_lsn(given["lsn"])
@@ -131,7 +142,7 @@ def act(given: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "required": True, "choices": ["measured", "taken", "delivered"]},
+            "state": {"type": "str", "required": True, "choices": ["measured", "taken", "delivered", "set_aside"]},
             "timeline": {"type": "int"},
             "lsn": {"type": "str"},
             "max_bytes": {"type": "int", "default": 134217728},

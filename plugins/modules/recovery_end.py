@@ -10,7 +10,8 @@ DOCUMENTATION = r"""
 module: recovery_end
 short_description: Start a restored member and wait until its recovery has really ended
 description:
-  - Starts the member's unit and waits until PostgreSQL has left recovery. That a server was started, answers, or is
+  - Takes away the fence that a restore stands behind, starts the member's unit, and waits until PostgreSQL has left
+    recovery. That a server was started, answers, or is
     consistent, is not taken for the end of its recovery.
   - Proves where the recovery ended by the history file that PostgreSQL writes for the new timeline.
   - If the server dies on the way, fails at once with the server's own last words.

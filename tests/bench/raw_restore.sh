@@ -9,7 +9,7 @@ scratch=$(mktemp -d /var/lib/postgresql/raw-XXXXXX)
 export PGHOST=$scratch PGPORT=5999
 trap '"$bin/pg_ctl" -D "$scratch/data" -m immediate -w stop >&2 || true; rm -rf "$scratch"' EXIT
 
-mkdir -m 0700 "$scratch/data" "$scratch/lock" "$scratch/spool"
+mkdir -m 0700 "$scratch/data" "$scratch/lock"
 printf 'listen_addresses = %s\n' "''" >"$scratch/postgresql.conf"
 {
   echo "unix_socket_directories = '$scratch'"
@@ -21,11 +21,14 @@ printf 'listen_addresses = %s\n' "''" >"$scratch/postgresql.conf"
 echo 'local all all trust' >"$scratch/pg_hba.conf"
 
 begin=$(date +%s.%N)
-pgbackrest --stanza=lab --pg1-path="$scratch/data" --lock-path="$scratch/lock" --spool-path="$scratch/spool" \
-  --log-level-file=off --archive-mode=off --type=lsn --target="$target" --target-exclusive --target-action=promote restore >&2
+pgbackrest --stanza=lab --pg1-path="$scratch/data" --lock-path="$scratch/lock" --log-level-file=off \
+  --archive-mode=off --type=lsn --target="$target" --target-exclusive --target-action=promote restore >&2
 "$bin/pg_ctl" -D "$scratch/data" -l "$scratch/log" -W -o "-c config_file=$scratch/postgresql.conf -c hba_file=$scratch/pg_hba.conf" start >&2
-until psql -XAtq -d postgres -c 'CREATE TABLE raw_restore ()' 2>/dev/null; do
-  [ "$(date +%s)" -lt $((${begin%.*} + 300)) ] || { cat "$scratch/log" >&2; exit 1; }
+until "$bin/psql" -XAtq -d postgres -c 'CREATE TABLE raw_restore ()' 2>/dev/null; do
+  if [ "$(date +%s)" -gt $((${begin%.*} + 300)) ] || ! "$bin/pg_ctl" -D "$scratch/data" status >/dev/null; then
+    cat "$scratch/log" >&2
+    exit 1
+  fi
   sleep 0.05
 done
 end=$(date +%s.%N)

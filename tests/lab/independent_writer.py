@@ -10,8 +10,8 @@ non-blocking connection; what is not answered within PATIENCE seconds is given u
     independent_writer.py DSN SECONDS [INTERVAL [PATIENCE]]
 
 DSN is a libpq connection string; the user needs a schema `resilience` in which it may create a table. One line an
-attempt: when it ended (CLOCK_MONOTONIC, seconds), `acked` or `failed`, and the number of its row. It ends after SECONDS,
-or once nobody reads its lines any more.
+attempt: when it ended (CLOCK_MONOTONIC, seconds), `acked` or `failed`, and the number of its row. It ends after
+SECONDS, or once nobody reads its lines any more.
 """
 
 from __future__ import annotations

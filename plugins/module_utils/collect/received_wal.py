@@ -20,6 +20,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import utc_now
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, RefusedError, UnknownError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery_end import lsn_to_int
@@ -32,6 +33,7 @@ SEGMENT = re.compile(r"([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})(\.partial)?")
 #: pg_waldump's words: where each record begins, and where the first thing lies that is no record any more.
 RECORD = re.compile(r"lsn: ([0-9A-F]+/[0-9A-F]+), prev")
 DUMP_SECONDS = 60.0
+STOP_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def measure(
 def segments(directory: Path) -> list[Segment]:
     """The receiver's files in the order of WAL."""
     found = []
-    for path in directory.iterdir():
+    for path in directory.iterdir() if directory.exists() else ():
         name = SEGMENT.fullmatch(path.name)
         size = path.stat().st_size if name else 0
         if name and size:
@@ -180,6 +182,29 @@ def deliver(member: t.Mapping[str, t.Any], pieces: t.Sequence[t.Mapping[str, t.A
         if not check_mode:
             _write(place, content, member["os_user"])
     return changed
+
+
+def set_aside(repository: t.Mapping[str, t.Any], *, check_mode: bool, run: Runner) -> str | None:
+    """Keep what the receiver holds beside its folder, and let it begin anew. Returns where; None if it holds nothing.
+
+    After a restore to an earlier point it would ask the primary for WAL that never was. A run that was cut off in
+    between is taken up: the folder is made again, and the receiver started.
+    """
+    receiver: t.Mapping[str, t.Any] | None = repository.get("receiver")
+    if not receiver:
+        return None
+    directory = Path(receiver["directory"])
+    kept = f"{directory}.kept-{utc_now().replace('-', '').replace(':', '')[:15]}Z" if segments(directory) else None
+    if check_mode:
+        return kept
+    run(["systemctl", "stop", receiver["unit"]], timeout=STOP_SECONDS)
+    if kept:
+        directory.rename(kept)
+    if not directory.exists():
+        directory.mkdir(mode=0o750)
+        shutil.chown(directory, repository["user"], repository["user"])
+    run(["systemctl", "start", "--no-block", receiver["unit"]], timeout=STOP_SECONDS)
+    return kept
 
 
 def packed(pieces: t.Sequence[t.Mapping[str, t.Any]]) -> str:

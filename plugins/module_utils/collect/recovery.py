@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import Deadline, poll
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import fencing
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.local_sql import LocalServer
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import CommandError, UnknownError
@@ -44,6 +45,7 @@ class RecoveryDied(UnknownError):
 class Member:
     """What of a member's descriptor this needs."""
 
+    name: str
     unit: str
     bin_dir: str
     data_dir: str
@@ -54,9 +56,13 @@ class Member:
 
 
 def start(member: Member, *, run: Runner) -> bool:
-    """Ask systemd to start the member's unit, without waiting for it. True if it did not run before."""
+    """Take away the fence that the restore stood behind, and ask systemd to start the unit. True if it did not run.
+
+    It is not waited for: only :func:`await_end` knows when a recovery has ended.
+    """
     if is_started(member, run=run):
         return False
+    fencing.undo_host({"name": member.name, "unit": member.unit}, check_mode=False, run=run)
     run(["systemctl", "reset-failed", member.unit], timeout=10, check=False)
     run(["systemctl", "start", "--no-block", member.unit], timeout=10)
     return True

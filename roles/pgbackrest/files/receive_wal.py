@@ -29,7 +29,7 @@ ASK_TIMEOUT = 0.3
 #: Seconds that the primary has to make the receiver's slot.
 SLOT_TIMEOUT = 5.0
 #: Seconds between two looks for a primary while there is none, and after pg_receivewal ended.
-RETRY = 0.05
+RETRY = 0.1
 #: The same while the primary refuses what we ask for: no use in hurrying.
 RETRY_REFUSED = 1.0
 #: Seconds between two looks whether the member we stream from is still the primary.
@@ -55,6 +55,8 @@ class Receiver:
         self.directory = Path(self.settings["directory"])
         self.child: subprocess.Popen[bytes] | None = None
         self.pruned = 0.0
+        #: Streams in a row that were refused.
+        self.refused = 0
         self.told: tuple[str, str | None] = ("", None)
         self.pool = concurrent.futures.ThreadPoolExecutor(max_workers=max(1, len(self.members)))
 
@@ -101,9 +103,11 @@ class Receiver:
         if time.monotonic() - begin < REFUSED_WITHIN and code > 0:
             # Members make the slot before they promote; asking for it first would keep commits waiting.
             self.make_slot(slot)
+            self.refused += 1
             self.tell("refused", primary["name"], complaint)
-            time.sleep(RETRY_REFUSED)
+            time.sleep(RETRY if self.refused == 1 else RETRY_REFUSED)
         else:
+            self.refused = 0
             self.tell("searching", None, complaint)
             time.sleep(RETRY)
 

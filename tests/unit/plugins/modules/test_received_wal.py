@@ -43,7 +43,15 @@ class Site:
 
     def act(self, state: str, **more: t.Any) -> dict[str, t.Any]:
         self.repository.write_text(
-            json.dumps({"receiver": self.receiver, "bin_dir": "/pg", "stanza": "lab", "repo1_path": str(self.archive)})
+            json.dumps(
+                {
+                    "receiver": self.receiver,
+                    "bin_dir": "/pg",
+                    "stanza": "lab",
+                    "user": "postgres",
+                    "repo1_path": str(self.archive),
+                }
+            )
         )
         descriptor = str(self.member if state == "delivered" else self.repository)
         given = {"state": state, "timeline": 3, "lsn": "0/20100", "max_bytes": 2**20, "packed": None}
@@ -212,3 +220,32 @@ def test_what_was_not_taken_from_a_receiver_is_refused(site: Site, text: str) ->
 def test_a_host_without_a_repository_says_so(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no repository"):
         received_wal.describe(str(tmp_path / "repository.json"))
+
+
+@pytest.fixture
+def systemd(site: Site, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What systemd was told; the repository's user is whoever runs the test."""
+    told: list[list[str]] = []
+    monkeypatch.setattr(module, "run", lambda argv, **_more: told.append(list(argv)))
+    monkeypatch.setattr(received_wal.shutil, "chown", lambda *_words: None)
+    assert site.receiver is not None
+    site.receiver["unit"] = "receiver.service"
+    return told
+
+
+def test_what_the_receiver_holds_is_kept_aside_and_it_begins_anew(site: Site, systemd: list[list[str]]) -> None:
+    (site.directory / "000000030000000000000002.partial").write_bytes(b"acknowledged")
+    done = site.act("set_aside")
+    assert done["changed"] is True
+    assert (Path(done["kept"]) / "000000030000000000000002.partial").read_bytes() == b"acknowledged"
+    assert list(site.directory.iterdir()) == []
+    assert [argv[1] for argv in systemd] == ["stop", "start"]
+
+
+def test_a_receiver_that_holds_nothing_keeps_nothing(site: Site, systemd: list[list[str]]) -> None:
+    """As after a run that was cut off between the folder's move and its making."""
+    (site.directory / "receiver.json").unlink()
+    site.directory.rmdir()
+    assert site.act("set_aside") == {"changed": False, "kept": None}
+    assert site.directory.is_dir()
+    assert [argv[1] for argv in systemd] == ["stop", "start"]

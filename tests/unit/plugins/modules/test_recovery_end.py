@@ -16,6 +16,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import 
 from ansible_collections.fraiseql.resilience.plugins.modules import recovery_end
 
 FACTS = {
+    "name": "pg-a1",
     "unit": "postgresql@17-main.service",
     "version": 17,
     "cluster_name": "main",

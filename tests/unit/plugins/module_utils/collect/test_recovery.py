@@ -37,6 +37,7 @@ class Host:
 def member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> recovery.Member:
     monkeypatch.setattr(recovery, "POLL_SECONDS", 0.01)
     return recovery.Member(
+        name="pg-a1",
         unit="postgresql@17-main.service",
         bin_dir="/usr/lib/postgresql/17/bin",
         data_dir=str(tmp_path),
@@ -50,7 +51,8 @@ def member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> recovery.Member:
 def test_a_member_is_started_once(member: recovery.Member) -> None:
     host = Host("f", unit="inactive")
     assert recovery.start(member, run=host) is True
-    assert host.ran == ["is-active", "reset-failed", "start"]
+    # The fence is looked for, and taken away, before the start.
+    assert host.ran == ["is-active", "is-enabled", "reset-failed", "start"]
     assert recovery.start(member, run=Host("f", unit="activating")) is False
 
 
