@@ -46,6 +46,10 @@ class RoundFailed(Exception):
     """A round did not end as it has to; its log says why."""
 
 
+class RoundUndecided(RoundFailed):
+    """The judge said `unknown`, as where the probe itself stood still: the round is no sample, and says nothing else."""
+
+
 @dataclass
 class Bench:
     """The lab that is measured, and where the runs leave their logs and evidence."""
@@ -73,17 +77,23 @@ class Bench:
                 argv, stdout=stream, stderr=subprocess.STDOUT, timeout=PLAY_SECONDS, env=environment, check=False
             )
         if ended.returncode:
-            raise RoundFailed(f"{scenario or name} ended with exit code {ended.returncode}; see {log}")
+            undecided = self.newest_report().get("verdict") == "unknown"
+            kind = RoundUndecided if undecided else RoundFailed
+            raise kind(f"{scenario or name} ended with exit code {ended.returncode}; see {log}")
         return log.read_text(encoding="utf-8"), begin
+
+    def newest_report(self) -> dict[str, t.Any]:
+        reports = sorted((self.folder / "evidence").glob("*/report.json"), key=lambda path: path.stat().st_mtime)
+        return json.loads(reports[-1].read_text(encoding="utf-8")) if reports else {}
 
     def report(self) -> tuple[dict[str, t.Any], list[dict[str, t.Any]]]:
         """The newest evidence: its report, and the attempts in its ledger."""
-        newest = max((self.folder / "evidence").iterdir(), key=lambda path: path.stat().st_mtime)
-        report = json.loads((newest / "report.json").read_text(encoding="utf-8"))
-        if report["verdict"] != "passed":
-            raise RoundFailed(f"{newest}: {report['verdict']}")
-        lines = (newest / "ledger.jsonl").read_text(encoding="utf-8").splitlines()
-        return report, [line for line in map(json.loads, lines) if "outcome" in line]
+        report = self.newest_report()
+        if report.get("verdict") != "passed":
+            raise RoundFailed(f"the newest evidence says {report.get('verdict')}")
+        ledger = self.folder / "evidence" / report["evidence"]["folder"] / "ledger.jsonl"
+        lines = map(json.loads, ledger.read_text(encoding="utf-8").splitlines())
+        return report, [line for line in lines if "outcome" in line]
 
     def drill(self, scenario: str) -> tuple[dict[str, t.Any], list[dict[str, t.Any]]]:
         self.play("drill", scenario=scenario)

@@ -39,6 +39,8 @@ FILE = TOP / "docs" / "benchmarks.json"
 #: A machine on which something else runs measures that, too: the load of one minute at which a measurement may begin.
 QUIET_LOAD = 1.0
 QUIET_SECONDS = 300
+#: How often a round may be repeated that the judge could not decide.
+UNDECIDED_ROUNDS = 2
 
 Round = t.Callable[[Bench], Samples]
 
@@ -91,12 +93,22 @@ def measured(measurement: Measurement, bench: Bench, count: int) -> tuple[result
         for whose, take, series in (("ours", measurement.ours, ours), ("reference", measurement.reference, reference)):
             if take is None:
                 continue
-            for figure, value in take(bench).items():
+            for figure, value in decided(take, bench).items():
                 series[figure].append(round(value, 3))
                 say(f"  {number}/{count} {whose}: {figure} {value:.3f}")
     if measurement.after:
         measurement.after(bench)
     return ours, reference
+
+
+def decided(take: Round, bench: Bench) -> Samples:
+    """A round's samples. One that the judge could not decide is repeated, and said; one that failed ends the run."""
+    for _repetition in range(UNDECIDED_ROUNDS):
+        try:
+            return take(bench)
+        except rounds.RoundUndecided as error:
+            say(f"  undecided, so repeated: {error}")
+    return take(bench)
 
 
 def keep(ours: results.Series, reference: results.Series, command: str) -> None:
