@@ -47,7 +47,7 @@ class RoundFailed(Exception):
 
 
 class RoundUndecided(RoundFailed):
-    """The judge said `unknown`, as where the probe itself stood still: the round is no sample, and says nothing else."""
+    """The judge said `unknown`, as where the probe itself stood still: the round is no sample."""
 
 
 @dataclass
@@ -98,6 +98,15 @@ class Bench:
     def drill(self, scenario: str) -> tuple[dict[str, t.Any], list[dict[str, t.Any]]]:
         self.play("drill", scenario=scenario)
         return self.report()
+
+    def lose_host(self, name: str) -> None:
+        """A host of the lab is killed, and its disks are gone."""
+        argv = [
+            str(Path(sys.executable).parent / "ansible"), "localhost", "-m", "ansible.builtin.include_role",
+            "-a", "name=fraiseql.resilience.lab tasks_from=host_lost.yml",
+            "-e", f"lab_lost_host={name} lab_directory={self.lab.directory}",
+        ]  # fmt: skip
+        subprocess.run(argv, check=True, capture_output=True, timeout=60)
 
     def gateway(self) -> str:
         """libpq's words for an application on the observer."""

@@ -62,8 +62,7 @@ MEASUREMENTS = {
     "host_lost": Measurement(ours=rounds.host_lost),
     "members_lost": Measurement(ours=rounds.members_lost),
     "restore": Measurement(ours=rounds.restore, reference=rounds.raw_restore, before=rounds.make_large),
-    "patroni_switchover": Measurement(reference=patroni.switchover, before=patroni.set_up, after=patroni.remove),
-    "patroni_host_lost": Measurement(reference=patroni.host_lost, before=patroni.set_up, after=patroni.remove),
+    "patroni": Measurement(reference=patroni.switchover_and_host_lost, before=patroni.set_up, after=patroni.remove),
 }
 
 

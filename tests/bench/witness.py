@@ -61,6 +61,14 @@ class Witness:
                 raise TimeoutError(f"{count} commits were not acknowledged within {seconds} s")
             time.sleep(0.1)
 
+    def await_gap(self, since: float, longer: float = 1.0, seconds: float = 30) -> None:
+        """Wait until nothing has been acknowledged for ``longer`` seconds, at some moment after ``since``."""
+        end = time.monotonic() + seconds
+        while time.monotonic() - max((one.moment for one in self.acked()[-1:]), default=since) < longer:
+            if time.monotonic() > end:
+                raise TimeoutError(f"commits never ceased for {longer} s")
+            time.sleep(0.05)
+
     def acked(self) -> list[Attempt]:
         return [one for one in self.attempts if one.acked]
 
