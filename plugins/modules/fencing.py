@@ -177,7 +177,8 @@ def by_quorum(given: dict[str, t.Any]) -> dict[str, t.Any]:
         raise UnknownError(
             f"{given['member']} is not proven fenced: {check.reason}",
             given=f"detached: {', '.join(given['detached']) or 'nobody'}; candidate: {given['candidate'] or 'nobody'}",
-            next_step="stop those that may confirm, or fence its host or switch it off (methods host and agent)",
+            next_step="make its host answer, name its fence agent in the inventory (resilience_fence_agent), or stop those"
+            " that may confirm",
         )
     return {"changed": False, "verdict": check.verdict.value, "proof": check.reason}
 

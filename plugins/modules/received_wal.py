@@ -22,6 +22,8 @@ description:
     replays it.
   - V(set_aside) runs on the repository host when the cluster goes back to an earlier point. What the receiver holds is
     kept beside its folder, and it begins anew.
+  - V(detached) runs there too, and stops the receiver for O(seconds) at most, so that it confirms nothing to a primary
+    that is being fenced by the quorum. V(attached) starts it again.
 extends_documentation_fragment:
   - fraiseql.resilience.attributes
 options:
@@ -29,7 +31,7 @@ options:
     description: What to do; see the description.
     type: str
     required: true
-    choices: [measured, taken, delivered, set_aside]
+    choices: [measured, taken, delivered, set_aside, detached, attached]
   timeline:
     description: The candidate's timeline, for V(measured) and V(taken).
     type: int
@@ -40,6 +42,10 @@ options:
     description: How many bytes may be carried.
     type: int
     default: 134217728
+  seconds:
+    description: After how many seconds a receiver that is V(detached) starts again by itself.
+    type: float
+    default: 300
   packed:
     description: What V(taken) returned under that name, for V(delivered).
     type: str
@@ -123,29 +129,33 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery
 
 
 def act(given: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
-    if given["state"] == "set_aside":
-        repository = received_wal.describe(given["descriptor"] or received_wal.REPOSITORY)
-        kept = received_wal.set_aside(repository, check_mode=check_mode, run=run)
-        return {"changed": kept is not None, "kept": kept}
-    if given["state"] != "delivered":
-        repository = received_wal.describe(given["descriptor"] or received_wal.REPOSITORY)
+    if given["state"] == "delivered":
+        member = armed.member(given["descriptor"] or armed.MEMBER)
+        laid = received_wal.deliver(member, received_wal.unpacked(given["packed"]), check_mode=check_mode)
+        return {"changed": bool(laid), "segments": laid}
+    repository = received_wal.describe(given["descriptor"] or received_wal.REPOSITORY)
+    if given["state"] in ("measured", "taken"):
         lsn = checked_lsn(given["lsn"])
         found = received_wal.measure(repository, given["timeline"], lsn, given["max_bytes"], run=run)
         pieces = found.pop("pieces")
         taken = {"packed": received_wal.packed(pieces)} if given["state"] == "taken" else {}
         return {"changed": False, **found, **taken}
-    member = armed.member(given["descriptor"] or armed.MEMBER)
-    laid = received_wal.deliver(member, received_wal.unpacked(given["packed"]), check_mode=check_mode)
-    return {"changed": bool(laid), "segments": laid}
+    if given["state"] == "set_aside":
+        kept = received_wal.set_aside(repository, check_mode=check_mode, run=run)
+        return {"changed": kept is not None, "kept": kept}
+    if given["state"] == "detached":
+        return {"changed": received_wal.detach(repository, given["seconds"], check_mode=check_mode, run=run)}
+    return {"changed": received_wal.attach(repository, check_mode=check_mode, run=run)}
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "required": True, "choices": ["measured", "taken", "delivered", "set_aside"]},
+            "state": {"type": "str", "required": True, "choices": ["measured", "taken", "delivered", "set_aside", "detached", "attached"]},
             "timeline": {"type": "int"},
             "lsn": {"type": "str"},
             "max_bytes": {"type": "int", "default": 134217728},
+            "seconds": {"type": "float", "default": 300},
             "packed": {"type": "str", "no_log": True},
             "descriptor": {"type": "path"},
         },

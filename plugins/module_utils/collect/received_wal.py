@@ -34,6 +34,8 @@ SEGMENT = re.compile(r"([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})(\.partial)?")
 RECORD = re.compile(r"lsn: ([0-9A-F]+/[0-9A-F]+), prev")
 DUMP_SECONDS = 60.0
 STOP_SECONDS = 30.0
+#: The timer that starts a detached receiver again.
+BACK = "resilience-receiver-back"
 
 
 @dataclass(frozen=True)
@@ -205,6 +207,45 @@ def set_aside(repository: t.Mapping[str, t.Any], *, check_mode: bool, run: Runne
         shutil.chown(directory, repository["user"], repository["user"])
     run(["systemctl", "start", "--no-block", receiver["unit"]], timeout=STOP_SECONDS)
     return kept
+
+
+def detach(repository: t.Mapping[str, t.Any], seconds: float, *, check_mode: bool, run: Runner) -> bool:
+    """Stop the receiver, for ``seconds`` at most: it starts again by itself. True if it ran.
+
+    :raises UnknownError: it is not proven stopped.
+    """
+    receiver: t.Mapping[str, t.Any] | None = repository.get("receiver")
+    if not receiver or not _runs(receiver["unit"], run):
+        return False
+    if check_mode:
+        return True
+    run(["systemctl", "stop", f"{BACK}.timer"], timeout=STOP_SECONDS, check=False)
+    again = ["systemctl", "start", "--no-block", receiver["unit"]]
+    run(["systemd-run", "--quiet", "--collect", f"--unit={BACK}", f"--on-active={seconds:g}", *again], timeout=10)
+    run(["systemctl", "stop", receiver["unit"]], timeout=STOP_SECONDS)
+    if _runs(receiver["unit"], run):
+        raise UnknownError(
+            f"{receiver['name']} is not proven stopped",
+            changed=True,
+            next_step=f"stop {receiver['unit']} on the repository host by hand",
+        )
+    return True
+
+
+def attach(repository: t.Mapping[str, t.Any], *, check_mode: bool, run: Runner) -> bool:
+    """Start the receiver again; it follows whoever is primary. True if it did not run."""
+    receiver: t.Mapping[str, t.Any] | None = repository.get("receiver")
+    if not receiver or _runs(receiver["unit"], run):
+        return False
+    if not check_mode:
+        run(["systemctl", "start", "--no-block", receiver["unit"]], timeout=STOP_SECONDS)
+        run(["systemctl", "stop", f"{BACK}.timer"], timeout=STOP_SECONDS, check=False)
+    return True
+
+
+def _runs(unit: str, run: Runner) -> bool:
+    said = run(["systemctl", "is-active", unit], timeout=10, check=False).stdout.strip()
+    return said not in ("inactive", "failed")
 
 
 def packed(pieces: t.Sequence[t.Mapping[str, t.Any]]) -> str:

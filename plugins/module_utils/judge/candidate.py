@@ -116,19 +116,24 @@ def failover(
     newest = max((member["timeline"] for member in able), default=0)
     rejected = {member["name"]: reason for member in others if (reason := _cannot_inherit(member, newest))}
     plan = _with_loss(_choose(old, others, rejected, wanted, old["region"]), others)
-    if rpo_seconds is not None and (plan.loses_seconds or 0) > rpo_seconds and not accept_loss:
+    if rpo_seconds is not None and not accept_loss and _loses_more(plan, rpo_seconds):
         # Where somebody asked for the candidate, the one that holds more may have nothing against it.
         unfit = plan.rejected.get(str(plan.held_by))
         why = f"which was not chosen since {unfit}" if unfit else "which can take over"
         raise RefusedError(
             f"{plan.candidate} would lose {plan.loses_bytes} bytes of WAL that {plan.held_by} holds, the transactions"
-            f" of {plan.loses_seconds:.0f} s",
+            f" of {'an unknown time' if plan.loses_seconds is None else f'{plan.loses_seconds:.0f} s'}",
             given=f"an objective of {rpo_seconds:g} s",
             possible=f"{plan.held_by}, {why}",
             next_step=f"choose with -e resilience_candidate={plan.held_by}, or take the loss on with"
             " -e resilience_accept_loss=<reason>",
         )
     return plan
+
+
+def _loses_more(plan: Plan, rpo_seconds: float) -> bool:
+    """Whether the loss is over the objective; one whose time nobody knows is not taken for none."""
+    return plan.loses_bytes > 0 and (plan.loses_seconds is None or plan.loses_seconds > rpo_seconds)
 
 
 def _with_loss(plan: Plan, others: list[Seen]) -> Plan:

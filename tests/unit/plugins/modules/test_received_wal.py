@@ -249,3 +249,47 @@ def test_a_receiver_that_holds_nothing_keeps_nothing(site: Site, systemd: list[l
     assert site.act("set_aside") == {"changed": False, "kept": None}
     assert site.directory.is_dir()
     assert [argv[1] for argv in systemd] == ["stop", "start"]
+
+
+class Units:
+    """systemd, as far as the receiver's unit goes. ``stubborn``: it does not stop."""
+
+    def __init__(self, active: str, *, stubborn: bool = False) -> None:
+        self.active, self.stubborn = active, stubborn
+        self.told: list[str] = []
+
+    def __call__(self, argv: t.Sequence[str], **_more: t.Any) -> Completed:
+        self.told.append(" ".join(argv))
+        if list(argv[:2]) == ["systemctl", "stop"] and argv[2] == "receiver.service" and not self.stubborn:
+            self.active = "inactive"
+        return Completed(tuple(argv), 0, f"{self.active}\n", "", 0.0)
+
+
+def act_on(site: Site, units: Units, monkeypatch: pytest.MonkeyPatch, state: str) -> dict[str, t.Any]:
+    monkeypatch.setattr(module, "run", units)
+    assert site.receiver is not None
+    site.receiver["unit"] = "receiver.service"
+    return site.act(state, seconds=60)
+
+
+def test_a_receiver_is_detached_only_once_its_return_is_certain(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    units = Units("active")
+    assert act_on(site, units, monkeypatch, "detached") == {"changed": True}
+    returns = next(number for number, told in enumerate(units.told) if "--on-active=60" in told)
+    assert returns < units.told.index("systemctl stop receiver.service")
+    assert act_on(site, units, monkeypatch, "detached") == {"changed": False}
+
+
+def test_a_receiver_that_does_not_stop_is_not_proven_detached(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UnknownError, match="not proven stopped"):
+        act_on(site, Units("active", stubborn=True), monkeypatch, "detached")
+
+
+def test_a_receiver_is_attached_again_and_its_timer_goes(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    units = Units("inactive")
+    assert act_on(site, units, monkeypatch, "attached") == {"changed": True}
+    assert units.told[1:] == [
+        "systemctl start --no-block receiver.service",
+        "systemctl stop resilience-receiver-back.timer",
+    ]
+    assert act_on(site, Units("active"), monkeypatch, "attached") == {"changed": False}

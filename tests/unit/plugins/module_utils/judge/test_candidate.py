@@ -186,8 +186,11 @@ def test_wal_of_one_who_cannot_serve_counts_as_lost_too() -> None:
         candidate.failover(cluster(LOST, BEHIND, paused), rpo_seconds=300)
 
 
-def test_how_old_it_is_may_be_unknown_but_never_how_much() -> None:
-    plan = candidate.failover(cluster(LOST, A2, AHEAD), rpo_seconds=300)
+def test_a_loss_of_which_nobody_knows_how_old_it_is_is_not_taken_for_none() -> None:
+    with pytest.raises(RefusedError) as error:
+        candidate.failover(cluster(LOST, A2, AHEAD), rpo_seconds=300)
+    refused(error.value, "an unknown time", "16777216 bytes")
+    plan = candidate.failover(cluster(LOST, A2, AHEAD), rpo_seconds=300, accept_loss="the report can be run again")
     assert (plan.loses_bytes, plan.loses_seconds) == (0x1000000, None)
 
 
