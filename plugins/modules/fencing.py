@@ -177,8 +177,8 @@ def by_quorum(given: dict[str, t.Any]) -> dict[str, t.Any]:
         raise UnknownError(
             f"{given['member']} is not proven fenced: {check.reason}",
             given=f"detached: {', '.join(given['detached']) or 'nobody'}; candidate: {given['candidate'] or 'nobody'}",
-            next_step="make its host answer, name its fence agent in the inventory (resilience_fence_agent), or stop those"
-            " that may confirm",
+            next_step="make its host answer, or name its fence agent in the inventory (resilience_fence_agent), or stop"
+            " those that may confirm",
         )
     return {"changed": False, "verdict": check.verdict.value, "proof": check.reason}
 

@@ -127,6 +127,8 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.command import
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import ResilienceError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery_end import checked_lsn
 
+STATES = ("measured", "taken", "delivered", "set_aside", "detached", "attached")
+
 
 def act(given: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     if given["state"] == "delivered":
@@ -151,7 +153,7 @@ def act(given: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "required": True, "choices": ["measured", "taken", "delivered", "set_aside", "detached", "attached"]},
+            "state": {"type": "str", "required": True, "choices": list(STATES)},
             "timeline": {"type": "int"},
             "lsn": {"type": "str"},
             "max_bytes": {"type": "int", "default": 134217728},

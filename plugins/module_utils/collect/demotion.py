@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import typing as t
 from pathlib import Path
@@ -25,6 +27,8 @@ POLL_SECONDS = 0.2
 STALE_SLOTS = "FROM pg_replication_slots WHERE slot_type = 'physical' AND NOT active AND restart_lsn IS NOT NULL"
 COUNT_SLOTS = f"SELECT count(*) {STALE_SLOTS}"
 DROP_SLOTS = f"SELECT count(pg_drop_replication_slot(slot_name)) {STALE_SLOTS}"
+#: A setting of a recovery that was to end somewhere.
+TARGET = re.compile(r"\s*recovery_target\w*\s*=")
 #: What systemd says of a unit that is neither running nor on its way.
 DOWN = ("inactive", "failed")
 
@@ -76,7 +80,27 @@ def _settled(server: LocalServer, unit: str, timeout: float) -> bool | None:
         raise
 
 
+def forget_target(data_dir: Path) -> bool:
+    """Remove the target of an earlier recovery from a stopped member's own settings. True if there was one.
+
+    PostgreSQL keeps it after that recovery, pg_rewind brings the primary's along, and a standby would stop there.
+    """
+    settings = data_dir / "postgresql.auto.conf"
+    lines = settings.read_text(encoding="utf-8").splitlines(keepends=True) if settings.exists() else []
+    kept = [line for line in lines if not TARGET.match(line)]
+    if len(kept) == len(lines):
+        return False
+    unfinished = settings.with_suffix(".unfinished")
+    unfinished.write_text("".join(kept), encoding="utf-8")
+    shutil.copymode(settings, unfinished)
+    owner = settings.stat()
+    os.chown(unfinished, owner.st_uid, owner.st_gid)
+    unfinished.replace(settings)
+    return True
+
+
 def _start(server: LocalServer, member: t.Mapping[str, t.Any], timeout: float) -> None:
+    forget_target(Path(member["data_dir"]))
     signal = Path(member["data_dir"]) / "standby.signal"
     signal.touch()
     shutil.chown(signal, member["os_user"], member["os_user"])

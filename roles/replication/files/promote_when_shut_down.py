@@ -20,16 +20,14 @@ import collections
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
-import types
 import typing as t
-from datetime import datetime, timezone
 from pathlib import Path
 
 import psycopg2
+from armed_state import State, Told, raise_when_told
 
 STATE = "/var/lib/fraiseql-resilience/promotion.json"
 DESCRIPTOR = "/etc/fraiseql-resilience/member.json"
@@ -45,10 +43,6 @@ ARCHIVE_SECONDS = 5
 LOOK_BACK_SECONDS = 1.0
 
 
-class Told(Exception):
-    """The unit is being stopped."""
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description="Promote this standby once it has replayed its primary's shutdown.")
     parser.add_argument("--token", required=True, help="names this arming in the state file")
@@ -58,7 +52,7 @@ def main() -> int:
     given = parser.parse_args()
     with open(given.descriptor, encoding="utf-8") as file:
         member = json.load(file)
-    signal.signal(signal.SIGTERM, _told)
+    raise_when_told()
     state = State(given.state_file, given.token)
     try:
         return Promotion(member, state).run(given.deadline)
@@ -66,43 +60,6 @@ def main() -> int:
         return state.end("disarmed", "it was told to stop", 0)
     except (psycopg2.Error, OSError) as error:
         return state.end("failed", str(error).strip(), 1)
-
-
-def _told(_number: int, _frame: types.FrameType | None) -> t.NoReturn:
-    raise Told
-
-
-class State:
-    """What became of it, for whoever asks later."""
-
-    def __init__(self, path: str, token: str) -> None:
-        self.path = path
-        self.content: dict[str, t.Any] = {"token": token, "events": []}
-
-    def event(self, name: str) -> None:
-        self.content["events"].append(
-            {
-                "name": name,
-                "monotonic_ns": time.clock_gettime_ns(time.CLOCK_MONOTONIC),
-                "utc": datetime.now(timezone.utc).isoformat().replace("+00:00", "Z"),
-            }
-        )
-
-    def write(self, state: str, reason: str = "", **more: t.Any) -> None:
-        self.content.update(state=state, reason=reason, **more)
-        unfinished = f"{self.path}.{os.getpid()}"
-        with open(unfinished, "w", encoding="utf-8") as file:
-            json.dump(self.content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, self.path)
-
-    def end(self, state: str, reason: str, rc: int, **more: t.Any) -> int:
-        self.event(state)
-        self.write(state, reason, **more)
-        if reason:
-            print(f"{state}: {reason}", file=sys.stderr)
-        return rc
 
 
 class Promotion:

@@ -20,12 +20,11 @@ import select
 import signal
 import sys
 import time
-import types
 import typing as t
-from datetime import datetime, timezone
 from pathlib import Path
 
 import psycopg2
+from armed_state import State, Told, raise_when_told
 
 STATE = "/var/lib/fraiseql-resilience/demotion.json"
 DESCRIPTOR = "/etc/fraiseql-resilience/member.json"
@@ -33,10 +32,6 @@ CHANNEL = "resilience_switchover"
 POLL_SECONDS = 0.01
 #: Seconds that a fast shutdown may take; the shutdown checkpoint is most of it.
 STOP_SECONDS = 120
-
-
-class Told(Exception):
-    """The unit is being stopped."""
 
 
 def main() -> int:
@@ -48,7 +43,7 @@ def main() -> int:
     given = parser.parse_args()
     with open(given.descriptor, encoding="utf-8") as file:
         member = json.load(file)
-    signal.signal(signal.SIGTERM, _told)
+    raise_when_told()
     state = State(given.state_file, given.token)
     try:
         return demote(member, state, given.token, given.deadline)
@@ -56,43 +51,6 @@ def main() -> int:
         return state.end("disarmed", "it was told to stop", 0)
     except (psycopg2.Error, OSError) as error:
         return state.end("failed", str(error).strip(), 1)
-
-
-def _told(_number: int, _frame: types.FrameType | None) -> t.NoReturn:
-    raise Told
-
-
-class State:
-    """What became of it, for whoever asks later."""
-
-    def __init__(self, path: str, token: str) -> None:
-        self.path = path
-        self.content: dict[str, t.Any] = {"token": token, "events": []}
-
-    def event(self, name: str) -> None:
-        self.content["events"].append(
-            {
-                "name": name,
-                "monotonic_ns": time.clock_gettime_ns(time.CLOCK_MONOTONIC),
-                "utc": datetime.now(timezone.utc).isoformat().replace("+00:00", "Z"),
-            }
-        )
-
-    def write(self, state: str, reason: str = "") -> None:
-        self.content.update(state=state, reason=reason)
-        unfinished = f"{self.path}.{os.getpid()}"
-        with open(unfinished, "w", encoding="utf-8") as file:
-            json.dump(self.content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, self.path)
-
-    def end(self, state: str, reason: str, rc: int) -> int:
-        self.event(state)
-        self.write(state, reason)
-        if reason:
-            print(f"{state}: {reason}", file=sys.stderr)
-        return rc
 
 
 def demote(member: dict[str, t.Any], state: State, token: str, deadline: float) -> int:
