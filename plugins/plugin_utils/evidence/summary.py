@@ -122,18 +122,23 @@ def headings() -> list[str]:
 
 
 def table(rows: t.Sequence[Row]) -> list[str]:
-    """The table as lines of text: words to the left, figures to the right, columns as wide as they need to be."""
-    lines = [headings(), *(cells(one) for one in rows)]
+    """The table as lines of text."""
+    return aligned([headings(), *(cells(one) for one in rows)])
+
+
+def aligned(lines: t.Sequence[t.Sequence[str]]) -> list[str]:
+    """Lines of cells, the headings first, as text: the first and last column to the left, figures between them to the
+    right, columns as wide as they need to be."""
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     words = {0, len(widths) - 1}
-    aligned = [
+    text = [
         "  ".join(
             cell.ljust(width) if column in words else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines
     ]
-    return [aligned[0], "  ".join("─" * width for width in widths), *aligned[1:]]
+    return [text[0], "  ".join("─" * width for width in widths), *text[1:]]
 
 
 def write(directory: Path, cluster: str, rows: t.Sequence[Row], by: signature.Signer | None, run: Runner) -> Path:

@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Can the cluster be recovered right now? Judged on the control node, where the evidence of the drills is."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from datetime import datetime, timezone
+from pathlib import Path
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import bundle, signature
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import readiness
+from ansible_collections.fraiseql.resilience.plugins.plugin_utils.evidence.screen import screen
+
+#: The newest folders of evidence that are looked at; each is checked against its manifest.
+NEWEST = 100
+
+
+class ActionModule(ActionBase):
+    """Facts and evidence in, the status out; nothing is touched."""
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        super().run(tmp, task_vars or {})
+        _validation, given = self.validate_argument_spec(
+            {
+                "name": {"type": "str", "required": True},
+                "cluster": {"type": "dict"},
+                "window": {"type": "dict"},
+                "objectives": {"type": "dict", "required": True},
+                "directory": {"type": "path", "default": "evidence"},
+                "proof_days": {"type": "float", "default": 30},
+            }
+        )
+        status = readiness.judge(
+            seen(given["cluster"], "members"),
+            seen(given["window"], "windows"),
+            drills(Path(given["directory"]), given["name"]),
+            given["objectives"],
+            datetime.now(timezone.utc),
+            given["proof_days"],
+        )
+        status = {"cluster": given["name"], **status}
+        return {"changed": False, "status": status, "verdict": status["verdict"], "screen": screen(status)}
+
+
+def seen(result: dict[str, t.Any] | None, key: str) -> dict[str, t.Any] | None:
+    """A module's answer; None where it failed, was skipped, or its host could not be reached."""
+    return result if result and key in result else None
+
+
+def drills(directory: Path, cluster: str) -> list[readiness.Drill]:
+    """The drills on this cluster whose evidence is sealed and unchanged."""
+    newest = sorted(directory.glob(f"*-drill-{cluster}/{bundle.REPORT}"), reverse=True)[:NEWEST]
+    return [drill(path) for path in newest if not signature.differences(path.parent)]
+
+
+def drill(path: Path) -> readiness.Drill:
+    report = json.loads(path.read_text(encoding="utf-8"))
+    return readiness.Drill(
+        scenario=report["scenario"],
+        verdict=report["verdict"],
+        ended=datetime.fromisoformat(report["ended_utc"]),
+        rto_seconds=report["rto_seconds"],
+        lost_transactions=report["rpo"]["transactions"],
+    )

@@ -1,0 +1,64 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A status as lines of text that fit on one screen."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import picture
+from ansible_collections.fraiseql.resilience.plugins.plugin_utils.evidence.summary import aligned
+
+ANSWER = {
+    "passed": "can be recovered, and it was proven",
+    "failed": "cannot be recovered as it has to be",
+    "unknown": "it is not known whether it can be recovered",
+}
+
+
+def screen(status: t.Mapping[str, t.Any]) -> list[str]:
+    """The answer first, then what it rests on, last what is not passed."""
+    wrong = [f"{one['verdict']:>7}  {one['name']}: {one['reason']}" for one in status["checks"] if one["verdict"] != "passed"]
+    return [
+        f"{status['cluster']}: {ANSWER[status['verdict']]} ({status['verdict']}, {status['utc']})",
+        "",
+        *aligned([["member", "region", "is", "timeline", "behind", "replayed until"], *map(_member, status["members"])]),
+        "",
+        *aligned([["recovery window", "timeline", "from", "to", "backups"], *map(_window, status["windows"])]),
+        "",
+        *aligned([["disaster", "takes", "at most", "loses", "drills", "last", "verdict"], *map(_disaster, status["disasters"])]),
+        *(["", *wrong] if wrong else []),
+    ]
+
+
+def _member(one: t.Mapping[str, t.Any]) -> list[str]:
+    age = one["replay_age_seconds"]
+    return [
+        one["name"],
+        one["region"] or "–",
+        one["standing"],
+        _text(one["timeline"]),
+        "–" if one["lag_bytes"] is None else f"{one['lag_bytes']} B",
+        "–" if age is None else f"{picture.seconds(age)} ago",
+    ]
+
+
+def _window(one: t.Mapping[str, t.Any]) -> list[str]:
+    to = f"{one['to_time']}{', then a gap' if one['ends_in_gap'] else ''}"
+    return [f"repository {one['repo']}", str(one["timeline"]), str(one["from_time"]), to, str(len(one["backups"]))]
+
+
+def _disaster(one: t.Mapping[str, t.Any]) -> list[str]:
+    return [
+        one["scenario"],
+        *("–" if one[key] is None else picture.seconds(one[key]) for key in ("expected_seconds", "longest_seconds")),
+        "–" if one["expected_lost"] is None else f"{one['expected_lost']} rows",
+        str(one["drills"]),
+        _text(one["measured_utc"]),
+        one["verdict"],
+    ]
+
+
+def _text(value: t.Any) -> str:
+    return "–" if value is None else str(value)

@@ -1,0 +1,121 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a cluster can be recovered: what is missing, broken, old or unseen keeps the answer from being yes."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import readiness
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.readiness import Drill
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=timezone.utc)
+OBJECTIVES = {"rto_seconds": 3600, "rpo_seconds": 300}
+
+
+def member(name: str, standing: str, **more: t.Any) -> dict[str, t.Any]:
+    seen = {"name": name, "region": "a", "standing": standing, "timeline": 3, "written_lsn": "0/13000148"}
+    return {**seen, "receiving_from": None, "reason": "", **more}
+
+
+PRIMARY = member("pg-a1", "primary")
+STANDBY = member("pg-a2", "standby", receiving_from="198.18.1.11")
+CLUSTER = {
+    "primary": "pg-a1", "timeline": 3, "members": [PRIMARY, STANDBY], "hazards": [], "verdict": "passed",
+}  # fmt: skip
+WINDOW = {
+    "checks": [{"name": "repository 1: WAL has no gap", "verdict": "passed", "reason": ""}],
+    "windows": [{"repo": 1, "timeline": 3, "to_lsn": "0/13000000"}, {"repo": 1, "timeline": 2, "to_lsn": "0/9000000"}],
+}
+DRILLS = [Drill(name, "passed", NOW - timedelta(days=1), 6.5, 0) for name in readiness.DISASTERS]
+
+
+def judged(cluster: t.Any = CLUSTER, window: t.Any = WINDOW, drills: t.Sequence[Drill] = DRILLS) -> dict[str, t.Any]:
+    return readiness.judge(cluster, window, drills, OBJECTIVES, NOW, 30)
+
+
+def wrong(status: dict[str, t.Any]) -> dict[str, tuple[str, str]]:
+    return {one["name"]: (one["verdict"], one["reason"]) for one in status["checks"] if one["verdict"] != "passed"}
+
+
+def test_a_healthy_cluster_whose_disasters_were_all_drilled_can_be_recovered() -> None:
+    status = judged()
+    assert (status["verdict"], wrong(status)) == ("passed", {})
+    assert [one["expected_seconds"] for one in status["disasters"]] == [6.5] * len(readiness.DISASTERS)
+
+
+def test_what_nobody_could_look_at_is_unknown() -> None:
+    status = judged(cluster=None, window=None)
+    assert status["verdict"] == "unknown"
+    assert set(wrong(status)) == {"cluster", "repositories"}
+    assert set(wrong(judged(window=None))) == {"repositories"}
+
+
+def test_a_hazard_is_told_as_it_was_seen() -> None:
+    hazard = {"code": "standby_not_streaming", "verdict": "failed", "detail": "pg-b1 does not stream"}
+    status = judged(cluster={**CLUSTER, "hazards": [hazard], "verdict": "failed"})
+    assert wrong(status) == {"cluster_standby_not_streaming": ("failed", "pg-b1 does not stream")}
+
+
+def test_without_a_standby_nobody_can_take_over() -> None:
+    status = judged(cluster={**CLUSTER, "members": [PRIMARY, {**STANDBY, "receiving_from": None}]})
+    failed = wrong(status)
+    assert set(failed) == {"recovery_from_planned_switchover", "recovery_from_primary_host_lost"}
+    assert failed["recovery_from_primary_host_lost"] == ("failed", "no standby streams, so nobody can take over")
+
+
+def test_a_gap_in_the_repository_is_told() -> None:
+    gap = {"name": "repository 1: WAL has no gap", "verdict": "failed", "reason": "0000000C is missing"}
+    assert wrong(judged(window={**WINDOW, "checks": [gap]})) == {gap["name"]: ("failed", "0000000C is missing")}
+
+
+@pytest.mark.parametrize(("lsn", "verdict"), [("0/15000000", None), ("0/15000001", "failed")])
+def test_an_archive_may_be_two_segments_behind(lsn: str, verdict: str | None) -> None:
+    status = judged(cluster={**CLUSTER, "members": [{**PRIMARY, "written_lsn": lsn}, STANDBY]})
+    assert wrong(status).get("repository 1: archiving keeps up", (None,))[0] == verdict
+
+
+def test_a_repository_without_the_primarys_timeline_is_not_kept_up() -> None:
+    status = judged(cluster={**CLUSTER, "members": [{**PRIMARY, "timeline": 4}, STANDBY]})
+    assert wrong(status)["repository 1: archiving keeps up"][0] == "failed"
+
+
+def test_an_archive_cannot_be_compared_without_a_primary() -> None:
+    status = judged(cluster={**CLUSTER, "members": [STANDBY]})
+    assert wrong(status)["repository 1: archiving keeps up"][0] == "unknown"
+
+
+def test_an_empty_repository_restores_nothing() -> None:
+    failed = wrong(judged(window={**WINDOW, "windows": []}))
+    assert failed["recovery_from_members_lost"] == ("failed", "no repository holds anything that can be restored")
+
+
+def test_a_disaster_that_was_never_drilled_is_unknown() -> None:
+    status = judged(drills=[one for one in DRILLS if one.scenario != "data_loss"])
+    assert wrong(status) == {"recovery_from_data_loss": ("unknown", "it was never drilled on this cluster")}
+
+
+def test_drills_that_did_not_pass_prove_nothing() -> None:
+    drills = [replace(one, verdict="unknown") if one.scenario == "data_loss" else one for one in DRILLS]
+    assert wrong(judged(drills=drills))["recovery_from_data_loss"] == (
+        "unknown",
+        "none of 1 drills passed on this cluster",
+    )
+
+
+def test_a_drill_of_long_ago_is_worth_nothing() -> None:
+    old = [replace(one, ended=NOW - timedelta(days=31)) for one in DRILLS]
+    assert wrong(judged(drills=old))["recovery_from_data_loss"][0] == "unknown"
+
+
+def test_the_longest_drill_is_held_against_the_objective_and_the_median_is_expected() -> None:
+    more = [replace(DRILLS[1], rto_seconds=seconds, ended=NOW) for seconds in (5.0, 4000.0)]
+    status = judged(drills=[*DRILLS, *more])
+    one = next(one for one in status["disasters"] if one["scenario"] == "primary_host_lost")
+    assert (one["expected_seconds"], one["longest_seconds"], one["drills"]) == (6.5, 4000.0, 3)
+    assert one["verdict"] == "failed"
