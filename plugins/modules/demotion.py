@@ -29,9 +29,10 @@ options:
       - V(awaited) waits until the armed primary has stopped.
       - V(disarmed) makes sure that nothing is armed.
       - V(standby) makes sure that the member runs as a standby, and that its slots hold nothing back.
+      - V(resumed) does so only for a member that an earlier switchover has stopped and that was never started again.
     type: str
     required: true
-    choices: [armed, awaited, disarmed, standby]
+    choices: [armed, awaited, disarmed, standby, resumed]
   token:
     description: The word to wait for. Needed for V(armed) and V(awaited).
     type: str
@@ -83,6 +84,9 @@ def act(given: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     state = given["state"]
     if state == "standby":
         return {"changed": demotion.start_as_standby(member, given["timeout"], check_mode=check_mode, run=run)}
+    if state == "resumed":
+        said = armed.state(armed.DEMOTION)
+        return {"changed": demotion.resume(member, said, given["timeout"], check_mode=check_mode, run=run)}
     if state == "disarmed":
         active = armed.is_active(armed.DEMOTION, run=run)
         return {"changed": active if check_mode else armed.disarm(armed.DEMOTION, run=run)}
@@ -98,7 +102,11 @@ def act(given: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "required": True, "choices": ["armed", "awaited", "disarmed", "standby"]},
+            "state": {
+                "type": "str",
+                "required": True,
+                "choices": ["armed", "awaited", "disarmed", "standby", "resumed"],
+            },
             "token": {"type": "str", "no_log": False},
             "deadline": {"type": "float", "default": 60},
             "timeout": {"type": "float", "default": 60},

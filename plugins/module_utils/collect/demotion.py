@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import poll
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.local_sql import LocalServer
-from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.promotion import create_slots
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.promotion import UNPROTECTED, create_slots
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import (
     CommandError,
@@ -53,6 +53,22 @@ def start_as_standby(member: t.Mapping[str, t.Any], timeout: float, *, check_mod
         _start(server, member, timeout)
     slots = int(server.value(DROP_SLOTS)) + int(server.value(create_slots(member)))
     return role is None or slots > 0
+
+
+def resume(
+    member: t.Mapping[str, t.Any], said: t.Mapping[str, t.Any], timeout: float, *, check_mode: bool, run: Runner
+) -> bool:
+    """Start the member as a standby, if an earlier switchover stopped it and got no further. True if it had.
+
+    :param said: what the program that stops a primary said last.
+    """
+    stopped = said.get("state") == "stopped" and (Path(member["data_dir"]) / "standby.signal").exists()
+    if (
+        not stopped
+        or run(["systemctl", "is-active", member["unit"]], timeout=10, check=False).stdout.strip() not in DOWN
+    ):
+        return False
+    return start_as_standby(member, timeout, check_mode=check_mode, run=run)
 
 
 def in_recovery(server: LocalServer) -> bool | None:
@@ -101,6 +117,7 @@ def forget_target(data_dir: Path) -> bool:
 
 def _start(server: LocalServer, member: t.Mapping[str, t.Any], timeout: float) -> None:
     forget_target(Path(member["data_dir"]))
+    UNPROTECTED.unlink(missing_ok=True)
     signal = Path(member["data_dir"]) / "standby.signal"
     signal.touch()
     shutil.chown(signal, member["os_user"], member["os_user"])

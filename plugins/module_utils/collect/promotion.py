@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import typing as t
+from pathlib import Path
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import monotonic_ns, poll, utc_now
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.local_sql import LocalServer
@@ -16,10 +17,12 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery
 
 #: Seconds between two looks at the replay.
 POLL_SECONDS = 0.05
-#: Seconds that PostgreSQL itself waits for the end of a promotion.
 #: Seconds that the first checkpoint of a new primary may take.
 CHECKPOINT_SECONDS = 600.0
+#: Seconds that PostgreSQL itself waits for the end of a promotion.
 PROMOTE_SECONDS = 60
+#: On a new primary until its history is archived and backed up: a failover that was killed is gone on with.
+UNPROTECTED = Path("/var/lib/fraiseql-resilience/unprotected")
 
 PRIMARY = """
 SELECT ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int || ' ' || pg_current_wal_lsn()
@@ -48,6 +51,7 @@ def promote(
         if require_lsn is not None:
             _await_replay(server, require_lsn, timeout)
         server.value(create_slots(member))
+        _leave_mark()
         _event(events, "promote_asked")
         _ask_to_promote(server, member["name"])
         _event(events, "writable")
@@ -94,6 +98,14 @@ def _await_replay(server: LocalServer, lsn: str, timeout: float) -> None:
         error.given = f"require_lsn {lsn}, replayed up to {server.value('SELECT pg_last_wal_replay_lsn()')}"
         error.next_step = "bring the missing WAL to this host, or choose the member that holds it"
         raise
+
+
+def _leave_mark() -> None:
+    """A disk that is full must not keep anybody from taking over."""
+    try:
+        UNPROTECTED.touch()
+    except OSError:
+        pass
 
 
 def _ask_to_promote(server: LocalServer, name: str) -> None:

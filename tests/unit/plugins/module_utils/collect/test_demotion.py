@@ -62,6 +62,7 @@ class Host:
 def member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, t.Any]:
     monkeypatch.setattr(demotion.shutil, "chown", lambda *_given: None)
     monkeypatch.setattr(demotion, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(demotion, "UNPROTECTED", tmp_path / "unprotected")
     return {**MEMBER, "data_dir": str(tmp_path)}
 
 
@@ -145,3 +146,40 @@ def test_the_target_of_an_earlier_recovery_is_forgotten_and_nothing_else(tmp_pat
 
 def test_a_member_without_settings_of_its_own_has_no_target(tmp_path: Path) -> None:
     assert demotion.forget_target(tmp_path) is False
+
+
+STOPPED = {"state": "stopped", "token": "T"}
+
+
+def resume(member: dict[str, t.Any], host: Host, said: dict[str, t.Any]) -> bool:
+    return demotion.resume(member, said, 0.1, check_mode=False, run=host)
+
+
+def test_what_a_switchover_stopped_and_never_started_follows_now(member: dict[str, t.Any]) -> None:
+    (Path(member["data_dir"]) / "standby.signal").touch()
+    host = Host(None, "inactive")
+    assert resume(member, host, STOPPED) is True
+    assert "start" in host.ran
+    # It runs now, so there is nothing left to go on with.
+    assert resume(member, host, STOPPED) is False
+
+
+@pytest.mark.parametrize("said", [{}, {"state": "expired"}, {"state": "disarmed"}])
+def test_what_somebody_else_stopped_stays_down(member: dict[str, t.Any], said: dict[str, t.Any]) -> None:
+    (Path(member["data_dir"]) / "standby.signal").touch()
+    host = Host(None, "inactive")
+    assert resume(member, host, said) is False
+    assert "start" not in host.ran
+
+
+def test_a_primary_that_was_stopped_otherwise_is_not_made_a_standby(member: dict[str, t.Any]) -> None:
+    """The word is of an earlier switchover; without standby.signal it has been a primary since."""
+    host = Host(None, "inactive")
+    assert resume(member, host, STOPPED) is False
+    assert not signal(member)
+
+
+def test_a_standby_is_no_unprotected_primary_any_more(member: dict[str, t.Any]) -> None:
+    demotion.UNPROTECTED.touch()
+    start(member, Host(None, "inactive"))
+    assert not demotion.UNPROTECTED.exists()

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import typing as t
+from pathlib import Path
 
 import pytest
 
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import promotion
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.promotion import (
     create_slots,
     promote,
@@ -65,6 +67,12 @@ class Server:
         return any("pg_promote" in statement for statement in self.asked)
 
 
+@pytest.fixture(autouse=True)
+def mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(promotion, "UNPROTECTED", tmp_path / "unprotected")
+    return tmp_path / "unprotected"
+
+
 def test_a_standby_is_promoted_with_its_slots_made_before() -> None:
     server = Server()
     result = promote(MEMBER, "0/5000000", 1, check_mode=False, run=server)
@@ -118,3 +126,16 @@ def test_slots_are_for_all_others_and_named_as_postgresql_allows() -> None:
     assert "('pg_a1'), ('repo_a_receiver')" in statement
     assert "pg_a2" not in statement
     assert create_slots({**MEMBER, "peers": [{"name": "pg-a2"}], "receivers": []}) == "SELECT 0"
+
+
+def test_a_new_primary_is_marked_as_unprotected_before_it_is_one(mark: Path) -> None:
+    """A failover that is killed from here on is gone on with; one that promoted nobody leaves no mark."""
+    promotion.promote(MEMBER, None, 1, check_mode=True, run=Server())
+    assert not mark.exists()
+    promotion.promote(MEMBER, None, 1, check_mode=False, run=Server())
+    assert mark.exists()
+
+
+def test_a_mark_that_cannot_be_left_keeps_nobody_from_taking_over(mark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(promotion, "UNPROTECTED", mark / "no" / "such" / "folder")
+    assert promotion.promote(MEMBER, None, 1, check_mode=False, run=Server())["changed"] is True
