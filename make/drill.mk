@@ -1,6 +1,8 @@
 # Disasters on purpose, in the lab, recovered from by the playbooks of an emergency.
 
 SCENARIO ?= planned_switchover primary_host_lost data_loss
+# How often each of them is run; from three on, the table says how sure a zero is.
+REPEAT ?= 1
 INVENTORY = .lab/inventory.yml
 ON_LAB = $(PLAYBOOK) -i $(INVENTORY) -e resilience_cluster=lab -e resilience_confirm=lab
 
@@ -12,12 +14,12 @@ site: lab-up ## The lab's cluster is set up and protected
 # Phases live on the terminal; a scenario that fails does not keep the others from being judged.
 drill: .lab/protected ## Three disasters, one table, signed evidence; or one: make drill SCENARIO=data_loss
 	@series=$$(date -u +%Y%m%dT%H%M%SZ); \
-	for scenario in $(SCENARIO); do \
+	for scenario in $$(for repetition in $$(seq $(REPEAT)); do echo $(SCENARIO); done); do \
 	  ANSIBLE_STDOUT_CALLBACK=fraiseql.resilience.recovery_clock $(ON_LAB) fraiseql.resilience.drill \
 	    -e resilience_scenario=$$scenario -e resilience_evidence_series=$$series || true; \
 	done; \
 	ANSIBLE_STDOUT_CALLBACK=fraiseql.resilience.recovery_clock $(ON_LAB) fraiseql.resilience.drill_summary \
-	  -e resilience_evidence_series=$$series \
+	  -e resilience_evidence_series=$$series -e resilience_repeat=$(REPEAT) \
 	  -e '{"resilience_scenarios": ["$(subst $() ,"$(comma)",$(strip $(SCENARIO)))"]}'
 
 # Made again when the lab is: lab_down removes the folder. A drill on a lab that is up begins at once.

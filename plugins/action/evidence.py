@@ -54,6 +54,7 @@ ARGUMENTS: t.Final[dict[str, t.Any]] = {
     "paths": {"type": "list", "elements": "path"},
     "series": {"type": "str"},
     "scenarios": {"type": "list", "elements": "str", "default": []},
+    "repeat": {"type": "int", "default": 1},
     "allowed_signers": {"type": "path"},
 }
 REQUIRED_IF: t.Final = [
@@ -245,7 +246,7 @@ class ActionModule(ActionBase):
         folders = [Path(path).absolute() for path in given["paths"] or []]
         if given["series"]:
             folders += summary.folders(Path(given["directory"]).absolute(), given["series"])
-        rows = summary.rows(folders, given["scenarios"])
+        rows = summary.rows(folders, given["scenarios"], given["repeat"])
         if self._task.check_mode:
             return {"changed": False, "path": None, "rows": [row.as_dict() for row in rows]}
         signer = self._signer(given, variables, given["cluster"], needed=False)

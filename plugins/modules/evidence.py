@@ -154,6 +154,10 @@ options:
     type: list
     elements: str
     default: []
+  repeat:
+    description: How often each of O(scenarios) has to be there.
+    type: int
+    default: 1
   allowed_signers:
     description:
       - A file as C(ssh-keygen -Y verify) reads it, that came another way than the evidence.

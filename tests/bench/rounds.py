@@ -58,15 +58,18 @@ class Bench:
     folder: Path
     runs: int = 0
 
+    def argv(self, name: str) -> list[str]:
+        """The command of a playbook: one of the collection by its name, another one by its file."""
+        return [
+            str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(self.lab.directory / "inventory.yml"),
+            name if name.endswith(".yml") else f"fraiseql.resilience.{name}",
+            *CONFIRMED, "-e", f"resilience_evidence_directory={self.folder / 'evidence'}",
+        ]  # fmt: skip
+
     def play(self, name: str, *options: str, scenario: str = "") -> tuple[str, float]:
         """Run a playbook; what it printed, and the moment (CLOCK_MONOTONIC) at which it was started."""
         self.runs += 1
-        evidence = self.folder / "evidence"
-        argv = [
-            str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(self.lab.directory / "inventory.yml"),
-            name if name.endswith(".yml") else f"fraiseql.resilience.{name}",
-            *CONFIRMED, "-e", f"resilience_evidence_directory={evidence}", *options,
-        ]  # fmt: skip
+        argv = [*self.argv(name), *options]
         if scenario:
             argv += ["-e", f"resilience_scenario={scenario}"]
         log = self.folder / f"{self.runs:03}-{scenario or Path(name).stem}.log"

@@ -11,6 +11,7 @@ import shutil
 import typing as t
 from pathlib import Path
 
+from ansible_collections.fraiseql.resilience.plugins.module_utils import armed
 from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import poll
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.local_sql import LocalServer
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.promotion import UNPROTECTED, create_slots
@@ -117,7 +118,9 @@ def forget_target(data_dir: Path) -> bool:
 
 def _start(server: LocalServer, member: t.Mapping[str, t.Any], timeout: float) -> None:
     forget_target(Path(member["data_dir"]))
+    # Whatever an earlier operation left to go on with ends here.
     UNPROTECTED.unlink(missing_ok=True)
+    Path(armed.DEMOTION.state_file).unlink(missing_ok=True)
     signal = Path(member["data_dir"]) / "standby.signal"
     signal.touch()
     shutil.chown(signal, member["os_user"], member["os_user"])

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections
 import json
 import typing as t
 from dataclasses import asdict, dataclass, field
@@ -14,9 +15,10 @@ from pathlib import Path
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import ResilienceError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import bundle as bundles
-from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import picture, signature
+from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import distribution, picture, signature
 from ansible_collections.fraiseql.resilience.plugins.plugin_utils.evidence import html
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.bundle import Bundle
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.repetition import Repetition, repetitions
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.verdict import Check, Verdict, worst
 
 #: The table's columns: heading, and the field of a report's summary. Seconds unless they are a count.
@@ -30,6 +32,8 @@ COLUMNS: t.Final = (
     ("archiving back", "archiving_back_seconds"),
 )
 COUNTS = frozenset({"lost_transactions"})
+#: Headings of the table of what was drilled more than once.
+SPREAD: t.Final = ("RTO of", "n", "min", "median", "p95", "max", "lost", "recoveries that lose anything")
 
 
 @dataclass(frozen=True)
@@ -59,12 +63,13 @@ def folders(directory: Path, series: str) -> list[Path]:
     return [path for _utc, path in sorted(found)]
 
 
-def rows(found: t.Sequence[Path], scenarios: t.Sequence[str]) -> list[Row]:
-    """A row for each folder, and for each scenario that was to be run and left none."""
+def rows(found: t.Sequence[Path], scenarios: t.Sequence[str], repeat: int = 1) -> list[Row]:
+    """A row for each folder, and one for each time that a scenario was to be run and left none."""
     there = [row(path) for path in found]
-    run = {one.scenario for one in there}
+    ran = collections.Counter(one.scenario for one in there)
     reason = "it left no evidence: it was not run, or stopped before it had begun"
-    return there + [Row(name, Verdict.FAILED, reason, "") for name in scenarios if name not in run]
+    missing = [name for name in scenarios for _time in range(repeat - ran[name])]
+    return there + [Row(name, Verdict.FAILED, reason, "") for name in missing]
 
 
 def row(folder: Path) -> Row:
@@ -122,8 +127,21 @@ def headings() -> list[str]:
 
 
 def table(rows: t.Sequence[Row]) -> list[str]:
-    """The table as lines of text."""
-    return aligned([headings(), *(cells(one) for one in rows)])
+    """The table as lines of text; below it, what was drilled more than once."""
+    lines = aligned([headings(), *(cells(one) for one in rows)])
+    again = repeated(rows)
+    return [*lines, "", *aligned([SPREAD, *map(spread_cells, again)])] if again else lines
+
+
+def repeated(rows: t.Sequence[Row]) -> list[Repetition]:
+    return repetitions((one.scenario, one.summary.get("rto_seconds"), one.summary.get("lost_transactions")) for one in rows)
+
+
+def spread_cells(one: Repetition) -> list[str]:
+    """A repetition as the table shows it."""
+    times = (min(one.seconds), one.median, one.p95, max(one.seconds))
+    bound = "–" if one.loss_bound is None else f"below {one.loss_bound:.0%} (95 % sure)"
+    return [one.scenario, str(one.n), *map(picture.seconds, times), str(one.lost), bound]
 
 
 def aligned(lines: t.Sequence[t.Sequence[str]]) -> list[str]:
@@ -141,6 +159,11 @@ def aligned(lines: t.Sequence[t.Sequence[str]]) -> list[str]:
     return [text[0], "  ".join("─" * width for width in widths), *text[1:]]
 
 
+def _spread_view(one: Repetition) -> dict[str, t.Any]:
+    title = f"recovery times of {one.scenario}: {', '.join(map(picture.seconds, one.seconds))}"
+    return {"cells": spread_cells(one), "picture": distribution.svg(one.seconds, one.median, title)}
+
+
 def write(directory: Path, cluster: str, rows: t.Sequence[Row], by: signature.Signer | None, run: Runner) -> Path:
     """The folder of the summary: summary.json, report.html with all pictures, junit.xml is each drill's own."""
     bundle = Bundle.create(directory, "drills", cluster, None)
@@ -148,17 +171,20 @@ def write(directory: Path, cluster: str, rows: t.Sequence[Row], by: signature.Si
         manifest = directory / one.folder / signature.MANIFEST
         if one.folder and manifest.is_file():
             bundle.timeline.append("summarised", folder=one.folder, manifest=signature.digest(manifest))
+    again = repeated(rows)
     found = {
         "schema": "fraiseql.resilience/summary/1",
         "cluster": cluster,
         "verdict": verdict(rows).value,
         "written_utc": datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "drills": [one.as_dict() for one in rows],
+        "repetitions": [one.as_dict() for one in again],
     }
     shown = {
         "headings": headings(),
         "rows": [{"cells": cells(one), "row": one} for one in rows],
         "verdict": found["verdict"],
+        "spread": {"headings": SPREAD, "rows": [_spread_view(one) for one in again]},
     }
     views = [{**html.view(one.report, one.ledger), "folder": one.folder} for one in rows if one.report is not None]
     page = html.summary_page(f"Drills on {cluster}", shown, views)

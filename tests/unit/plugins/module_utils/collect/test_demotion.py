@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.fraiseql.resilience.plugins.module_utils import armed
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import demotion
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Completed
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import (
@@ -63,6 +65,8 @@ def member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, t.Any]:
     monkeypatch.setattr(demotion.shutil, "chown", lambda *_given: None)
     monkeypatch.setattr(demotion, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(demotion, "UNPROTECTED", tmp_path / "unprotected")
+    word = replace(armed.DEMOTION, state_file=str(tmp_path / "demotion.json"))
+    monkeypatch.setattr(armed, "DEMOTION", word)
     return {**MEMBER, "data_dir": str(tmp_path)}
 
 
@@ -179,7 +183,9 @@ def test_a_primary_that_was_stopped_otherwise_is_not_made_a_standby(member: dict
     assert not signal(member)
 
 
-def test_a_standby_is_no_unprotected_primary_any_more(member: dict[str, t.Any]) -> None:
-    demotion.UNPROTECTED.touch()
+def test_what_earlier_operations_left_to_go_on_with_ends_with_the_start(member: dict[str, t.Any]) -> None:
+    left = [demotion.UNPROTECTED, Path(armed.DEMOTION.state_file)]
+    for path in left:
+        path.touch()
     start(member, Host(None, "inactive"))
-    assert not demotion.UNPROTECTED.exists()
+    assert [path for path in left if path.exists()] == []

@@ -97,3 +97,28 @@ def test_the_summary_is_a_folder_of_its_own(sealed: Bundle) -> None:
     assert signature.differences(path) == []
     named = [event for event in Bundle(path).events() if event["kind"] == "summarised"]
     assert named[0]["manifest"] == signature.digest(sealed.path / signature.MANIFEST)
+
+
+def test_a_drill_that_was_repeated_has_its_spread_in_text_data_and_page(sealed: Bundle, tmp_path: Path) -> None:
+    rows = [summary.row(sealed.path)] * 3
+    lines = summary.table(rows)
+    assert lines[-1].split()[:7] == ["primary_host_lost", "3", "4.31", "s", "4.31", "s", "4.31"]
+    assert lines[-1].endswith("0  below 100% (95 % sure)")
+    path = summary.write(tmp_path, "lab", rows, None, run)
+    [again] = json.loads((path / "summary.json").read_text(encoding="utf-8"))["repetitions"]
+    assert (again["n"], again["lost"], again["loss_bound"]) == (3, 0, 1.0)
+    page = (path / "report.html").read_text(encoding="utf-8")
+    assert "The same again" in page and page.count("<circle") == 3
+    assert "The same again" not in (summary.write(tmp_path / "one", "lab", rows[:1], None, run) / "report.html").read_text(
+        encoding="utf-8"
+    )
+
+
+def test_every_repetition_that_left_nothing_has_failed(sealed: Bundle) -> None:
+    rows = summary.rows([sealed.path], ["primary_host_lost", "data_loss"], repeat=2)
+    assert [(row.scenario, row.verdict) for row in rows] == [
+        ("primary_host_lost", Verdict.PASSED),
+        ("primary_host_lost", Verdict.FAILED),
+        ("data_loss", Verdict.FAILED),
+        ("data_loss", Verdict.FAILED),
+    ]

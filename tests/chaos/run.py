@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kill each operation after each of its tasks, run it again, and see that nothing is lost and nothing left over.
+
+    make chaos                                     every operation, every task (hours)
+    make chaos OPERATIONS=switchover POINTS=3      one operation, three of its tasks, spread evenly
+
+The tasks are found by an undisturbed run, not listed here. The lab has to be up and healthy, and is afterwards.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import typing as t
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(Path(__file__).parent), str(TOP / "tests" / "lab"), str(TOP / "tests" / "bench")]
+# testinfra starts ansible-inventory by its bare name.
+os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+
+import health  # noqa: E402
+from lab_hosts import Lab  # noqa: E402
+from rounds import Bench  # noqa: E402
+from witness import Witness  # noqa: E402
+
+RUN_SECONDS = 900
+
+
+@dataclass(frozen=True)
+class Operation:
+    """``before`` makes it necessary, and says with which options it is run; ``after`` makes the lab whole again."""
+
+    before: t.Callable[[Bench], list[str]]
+    after: t.Callable[[Bench], None]
+    keeps_rows: bool = True
+
+
+def nothing(_bench: Bench) -> None:
+    pass
+
+
+def no_options(_bench: Bench) -> list[str]:
+    return []
+
+
+def lose_primary(bench: Bench) -> list[str]:
+    bench.lose_host(bench.lab.primary)
+    return []
+
+
+def lose_standby(bench: Bench) -> list[str]:
+    bench.lose_host(bench.lab.standbys[0])
+    bench.play("lab_up")
+    return []
+
+
+def replace_lost(bench: Bench) -> None:
+    bench.play("lab_up")
+    bench.play("rejoin")
+
+
+def to_now(bench: Bench) -> list[str]:
+    target = bench.lab.value(bench.lab.primary, "SELECT pg_current_wal_lsn()")
+    bench.lab.sql(bench.lab.primary, "CREATE TABLE chaos (); DROP TABLE chaos")
+    return ["-e", "resilience_restore_type=lsn", "-e", f"resilience_restore_target={target}"]
+
+
+def commit_restore(bench: Bench) -> None:
+    bench.play("restore_commit")
+
+
+OPERATIONS = {
+    "switchover": Operation(no_options, nothing),
+    "failover": Operation(lose_primary, replace_lost),
+    "rejoin": Operation(lose_standby, nothing),
+    "restore": Operation(to_now, commit_restore, keeps_rows=False),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Kill each operation after each of its tasks, and run it again.")
+    parser.add_argument("operations", nargs="*", choices=[*OPERATIONS, []])
+    parser.add_argument("--points", type=int, default=0, help="how many of the tasks, spread evenly; 0 is all of them")
+    parser.add_argument("--lab", type=Path, default=TOP / ".lab", help="the lab's directory")
+    given = parser.parse_args()
+    folder = TOP / "build" / "chaos" / datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    (folder / "evidence").mkdir(parents=True)
+    bench = Bench(Lab(given.lab), folder)
+    failed = 0
+    for name in given.operations or OPERATIONS:
+        tasks = disturbed(bench, name, 0)[0]
+        for point in spread(tasks, given.points):
+            _tasks, wrong = disturbed(bench, name, point)
+            failed += bool(wrong)
+            print(f"{name}, killed after task {point} of {tasks}: {'; '.join(wrong) or 'whole'}", flush=True)
+    return 1 if failed else 0
+
+
+def spread(tasks: int, points: int) -> list[int]:
+    """Numbers of tasks from 1 to ``tasks``: all of them, or some in equal steps, the first and last included."""
+    if not 0 < points < tasks:
+        return list(range(1, tasks + 1))
+    return sorted({round(1 + step * (tasks - 1) / max(1, points - 1)) for step in range(points)})
+
+
+def disturbed(bench: Bench, name: str, kill_after: int) -> tuple[int, list[str]]:
+    """Run an operation, killed or not, and once more if it was. How many tasks it had, and what is wrong afterwards."""
+    operation = OPERATIONS[name]
+    with Witness(bench.lab, bench.gateway()) as witness:
+        options = operation.before(bench)
+        tasks = killed(bench, name, kill_after, options)
+        if kill_after:
+            bench.play(name, *options)
+        operation.after(bench)
+        witness.await_acks(50)
+    wrong = health.problems(bench.lab)
+    if not wrong and operation.keeps_rows:
+        lost = health.lost(bench.lab, (attempt.number for attempt in witness.acked()))
+        wrong = [f"{len(lost)} acknowledged rows are lost"] if lost else []
+    return tasks, wrong
+
+
+def killed(bench: Bench, name: str, kill_after: int, options: list[str]) -> int:
+    """The number of tasks that the run began. It leads a process group of its own, which is what is killed."""
+    counted = bench.folder / "tasks"
+    argv = [*bench.argv(name), *options]
+    environment = {
+        **os.environ, "ANSIBLE_CONFIG": str(TOP / "ansible.cfg"), "ANSIBLE_CALLBACKS_ENABLED": "kill_after",
+        "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).with_name("callback")), "CHAOS_TASKS": str(counted),
+        "CHAOS_KILL_AFTER": str(kill_after),
+    }  # fmt: skip
+    with (bench.folder / f"{name}-{kill_after:03}.log").open("w", encoding="utf-8") as log:
+        subprocess.run(
+            argv, stdout=log, stderr=subprocess.STDOUT, env=environment, timeout=RUN_SECONDS, start_new_session=True,
+            check=kill_after == 0,
+        )  # fmt: skip
+    return int(counted.read_text(encoding="utf-8").split()[0])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Samples become rows: a figure that misses its reach says so, and what was not measured now stays as it was."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import results
+
+NOW, COMMAND = "2026-11-23T12:00:00Z", "make bench"
+
+
+def updated(ours: t.Any, reference: t.Any = None, known: t.Any = None) -> dict[str, dict[str, t.Any]]:
+    content = results.updated(known or {}, ours, reference or {}, {"cores": 2}, NOW, COMMAND)
+    return {row["id"]: row for row in content["results"]}
+
+
+def test_a_row_has_what_was_asked_for() -> None:
+    row = updated({"host_lost_outage_seconds": [5.0, 6.0, 7.0, 8.0, 9.0]}, {"host_lost_outage_seconds": [25.0, 24.0]})
+    found = row["host_lost_outage_seconds"]
+    assert (found["unit"], found["n"], found["median"], found["p95"], found["max"]) == ("seconds", 5, 7.0, 8.8, 9.0)
+    assert found["reference"] == {"name": "Patroni, its defaults", "median": 24.5, "n": 2, "samples": [25.0, 24.0]}
+    assert (found["measured_at"], found["command"], found["reached"]) == (NOW, COMMAND, True)
+
+
+def test_a_time_is_reached_by_its_median_and_a_loss_by_every_round() -> None:
+    found = updated({"host_lost_outage_seconds": [5, 11, 12], "host_lost_rows": [0, 0, 1]})
+    assert found["host_lost_outage_seconds"]["reached"] is False
+    assert found["host_lost_rows"]["reached"] is False
+
+
+def test_a_reach_that_depends_on_the_reference_is_unknown_without_it() -> None:
+    assert updated({"pitr_1gb_seconds": [12.0]})["pitr_1gb_seconds"]["reached"] is None
+    found = updated({"pitr_1gb_seconds": [17.0]}, {"pitr_1gb_seconds": [4.0]})["pitr_1gb_seconds"]
+    assert (found["reach"], found["reached"]) == (16.0, False)
+
+
+def test_a_reference_that_is_measured_alone_is_set_beside_what_is_known() -> None:
+    measured = {"host_lost_rows": [0.0], "rto_error_seconds": [0.01]}
+    known = results.updated({}, measured, {}, {}, "before", "make bench x")
+    found = updated({}, {"host_lost_rows": [3.0]}, known)
+    assert found["host_lost_rows"]["reference"]["median"] == 3.0
+    assert (found["host_lost_rows"]["measured_at"], found["rto_error_seconds"]["samples"]) == ("before", [0.01])
+
+
+def test_the_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "benchmarks.json"
+    assert results.read(path) == {}
+    results.write(path, {"results": []})
+    assert results.read(path) == {"results": []}
+    assert [one.name for one in tmp_path.iterdir()] == ["benchmarks.json"]
