@@ -21,6 +21,7 @@ SCHEMA = "fraiseql.resilience/status/1"
 #: The disasters that can be drilled, and what each needs to be recovered from: somebody to take over, or a backup.
 DISASTERS = {
     "planned_switchover": "standby",
+    "primary_crash": "standby",
     "primary_host_lost": "standby",
     "data_loss": "backup",
     "members_lost": "backup",
