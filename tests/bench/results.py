@@ -42,7 +42,7 @@ def times(factor: float, plus: float) -> t.Callable[[float | None], float | None
 
 FIGURES = (
     Figure("switchover_failed_transactions", "transactions", "planned switchover: client transactions that failed",
-           at_most(0), "Patroni switchover"),
+           at_most(0), "Patroni switchover, one client that tries again every 10 ms"),
     Figure("switchover_stall_seconds", "seconds", "planned switchover: longest wait of a client for its next commit",
            at_most(1.2), "Patroni switchover"),
     Figure("host_lost_outage_seconds", "seconds", "primary's host and disks lost: outage as clients felt it (T7 − T1)",
