@@ -6,7 +6,7 @@
 
     supervisor ── one process; keeps the ledger, watches for outages, kills what is stuck
       ├── client 0 ─┐
-      ├── client 1 ─┤ one process each, one connection each; one INSERT an interval
+      ├── client 1 ─┤ one process each, one connection each; one INSERT an interval, or in turn while refused
       └── …        ─┘
 
 A client reports an attempt through a pipe and begins the next one only after the supervisor has the line on disk.
@@ -165,10 +165,21 @@ class Client:
         due = first_ns
         while self._sleep_until(due):
             seq += 1
-            due = max(due + interval, now_ns())
-            os.write(self.reports, (json.dumps(self.attempt(seq), separators=(",", ":")) + "\n").encode())
+            record = self.attempt(seq)
+            os.write(self.reports, (json.dumps(record, separators=(",", ":")) + "\n").encode())
             if os.read(self.orders, 1) != b"+":
                 return
+            acked = record["outcome"].startswith("acked")
+            due = max(due + interval, now_ns()) if acked else self.turn(now_ns(), interval)
+
+    def turn(self, now: int, interval: int) -> int:
+        """When this client tries again after it was refused: one of them an interval, in turn.
+
+        The first that gets through is found as soon as before, and what recovers has its host to itself: a new
+        connection costs both sides far more than a commit.
+        """
+        slot = now // interval + 1
+        return (slot + (self.number - slot) % self.settings.clients) * interval
 
     def _sleep_until(self, due_ns: int) -> bool:
         """Sleep; ``False`` as soon as the supervisor says stop (any order while no report is open) or is gone."""

@@ -402,3 +402,18 @@ def test_a_slot_tells_the_newest_attempt() -> None:
     assert slot.read() == (7, 12345, True)
     slot.begin(8, 20000)
     assert slot.read() == (8, 20000, False)
+
+
+def test_refused_clients_take_turns_so_that_one_tries_in_every_interval() -> None:
+    """However long each attempt took: the first that gets through is found within one interval."""
+    spec = importlib.util.spec_from_file_location("probe_program", PROGRAM)
+    assert spec is not None and spec.loader is not None
+    program = importlib.util.module_from_spec(spec)
+    sys.modules["probe_program"] = program
+    spec.loader.exec_module(program)
+    settings = program.Settings(name="t", ledger_dir=Path(), status=Path(), connection={}, clients=4)
+    clients = [program.Client(number, settings, None, 0, 0) for number in range(4)]
+    for now in (0, 1, 49, 50, 51, 199, 200, 1234567):
+        turns = sorted(client.turn(now, 50) for client in clients)
+        assert 0 < turns[0] - now <= 50
+        assert [after - before for before, after in itertools.pairwise(turns)] == [50, 50, 50]
