@@ -26,7 +26,8 @@ PLAYBOOKS = sorted([*(TOP / "playbooks").glob("*.yml"), *(TOP / "playbooks" / "d
 RUNS = ("meta", "plugins", "roles", "playbooks")
 #: Playbooks that can take a service away or data with it.
 DESTRUCTIVE = {"switchover", "failover", "rejoin", "restore", "restore_commit"} | {
-    f"drills/{scenario}" for scenario in ("planned_switchover", "primary_crash", "primary_host_lost", "members_lost", "data_loss")
+    f"drills/{scenario}"
+    for scenario in ("planned_switchover", "primary_crash", "primary_host_lost", "members_lost", "data_loss")
 }
 #: Where a list of tasks hides inside a play or a block.
 TASK_LISTS = ("pre_tasks", "tasks", "post_tasks", "handlers", "block", "rescue", "always")
