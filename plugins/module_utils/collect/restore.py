@@ -39,6 +39,8 @@ OFFSET = re.compile(r"(?:[+-]\d{2}(?::?\d{2})?)$")
 SYSTEM_ID = re.compile(r"^Database system identifier:\s+(\d+)$", re.MULTILINE)
 #: Types of recovery that stop at a target that has to be named.
 TARGETED = frozenset({"time", "lsn", "xid", "name"})
+#: Those of them that PostgreSQL can stop just before.
+EXCLUSIVE = frozenset({"time", "lsn", "xid"})
 #: Room beside the restored files themselves, for the WAL of the recovery.
 ROOM = 1.1
 
@@ -62,6 +64,13 @@ class Request:
                 f"recovery of type '{self.type}' {'needs' if self.type in TARGETED else 'has no'} target",
                 given=self.target,
                 possible=f"a target for {', '.join(sorted(TARGETED))}; none for default, immediate, standby",
+            )
+        if self.exclusive and self.type not in EXCLUSIVE:
+            raise InputError(
+                f"recovery of type '{self.type}' cannot leave its target out",
+                given="exclusive",
+                possible=", ".join(sorted(EXCLUSIVE)),
+                next_step="leave resilience_restore_exclusive out, or name the target by its LSN",
             )
         if self.type == "time" and not OFFSET.search(self.target or ""):
             raise InputError(

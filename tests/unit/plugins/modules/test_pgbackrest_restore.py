@@ -203,3 +203,11 @@ def test_the_module_answers_a_plan_in_check_mode(place: restore.Place, monkeypat
     assert (result["set"], result["repo"], result["keeps"]) == ("20261123-100357F", 1, True)
     assert run.restores == []
     assert kept(place) == []
+
+
+@pytest.mark.parametrize(("type_", "target"), [("name", "before-release"), ("immediate", None), ("default", None)])
+def test_only_a_moment_of_the_wal_can_be_left_out(type_: str, target: str | None) -> None:
+    """pgBackRest would refuse it, but only after the old data were moved away."""
+    with pytest.raises(InputError, match="cannot leave its target out"):
+        restore.Request(type=type_, target=target, exclusive=True)
+    assert restore.Request(type="lsn", target="0/5000148", exclusive=True).exclusive
