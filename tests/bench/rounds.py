@@ -190,7 +190,10 @@ def restore(bench: Bench) -> Samples:
 
 
 def raw_restore(bench: Bench) -> Samples:
-    """By hand, beside the running cluster: pgbackrest restore, pg_ctl start, and the first commit."""
+    """By hand, beside the running cluster: pgbackrest restore, pg_ctl start, and the first commit.
+
+    On a standby's host: it would empty the spool of the primary's asynchronous archiving, which then waits for a minute.
+    """
     lab = bench.lab
     target = lab.value(lab.primary, "SELECT pg_current_wal_lsn()")
     lab.sql(
@@ -198,5 +201,5 @@ def raw_restore(bench: Bench) -> Samples:
     )
     lab.said(lab.primary, "runuser -u postgres -- pgbackrest --stanza=lab check")
     script = RAW_RESTORE.read_text(encoding="utf-8")
-    said = lab.said(lab.primary, "cd / && runuser -u postgres -- bash -c %s raw_restore %s", script, target)
+    said = lab.said(lab.standbys[0], "cd / && runuser -u postgres -- bash -c %s raw_restore %s", script, target)
     return {"pitr_1gb_seconds": float(said.splitlines()[-1])}
