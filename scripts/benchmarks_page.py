@@ -4,8 +4,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write docs/benchmarks.md and its picture from docs/benchmarks.json, which `make bench` wrote.
 
-    scripts/benchmarks_page.py            write
-    scripts/benchmarks_page.py --check    write nothing; exit 1 and name each file that differs from its source
+scripts/benchmarks_page.py            write
+scripts/benchmarks_page.py --check    write nothing; exit 1 and name each file that differs from its source
 """
 
 from __future__ import annotations

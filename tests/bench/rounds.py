@@ -192,7 +192,7 @@ def restore(bench: Bench) -> Samples:
 def raw_restore(bench: Bench) -> Samples:
     """By hand, beside the running cluster: pgbackrest restore, pg_ctl start, and the first commit.
 
-    On a standby's host: it would empty the spool of the primary's asynchronous archiving, which then waits for a minute.
+    On a standby's host: on the primary's it empties the spool of asynchronous archiving, which then waits a minute.
     """
     lab = bench.lab
     target = lab.value(lab.primary, "SELECT pg_current_wal_lsn()")
