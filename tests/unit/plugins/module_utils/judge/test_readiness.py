@@ -35,8 +35,9 @@ WINDOW = {
 DRILLS = [Drill(name, "passed", NOW - timedelta(days=1), 6.5, 0) for name in readiness.DISASTERS]
 
 
-def judged(cluster: t.Any = CLUSTER, window: t.Any = WINDOW, drills: t.Sequence[Drill] = DRILLS) -> dict[str, t.Any]:
-    return readiness.judge(cluster, window, drills, OBJECTIVES, NOW, 30)
+def judged(**other: t.Any) -> dict[str, t.Any]:
+    given = {"cluster": CLUSTER, "window": WINDOW, "drills": DRILLS, **other}
+    return readiness.judge(**given, objectives=OBJECTIVES, now=NOW, proof_days=30)
 
 
 def wrong(status: dict[str, t.Any]) -> dict[str, tuple[str, str]]:
