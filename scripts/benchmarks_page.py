@@ -45,7 +45,7 @@ defaults, on the same hosts; pgBackRest by hand, beside the cluster. How the fig
 | what | n | median | p95 | max | reference (median, n) | reach | |
 |---|--:|--:|--:|--:|---|--:|---|
 {rows}
-
+{remarks}
 | figure | measured at (UTC) | by |
 |---|---|---|
 {origins}
@@ -74,7 +74,10 @@ def main() -> int:
 def page(content: t.Mapping[str, t.Any]) -> str:
     rows = content["results"]
     origins = (f"| `{row['id']}` | {row['measured_at']} | `{row['command']}` |" for row in rows)
-    return PAGE.format(**content["machine"], rows="\n".join(map(line, rows)), origins="\n".join(origins))
+    remarks = "".join(f"\n`{name}`: {text}\n" for name, text in content["remarks"].items())
+    return PAGE.format(
+        **content["machine"], rows="\n".join(map(line, rows)), remarks=remarks, origins="\n".join(origins)
+    )
 
 
 def line(row: Row) -> str:

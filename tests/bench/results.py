@@ -110,7 +110,9 @@ def updated(
                 figure, before["samples"], reference[figure.id], before["measured_at"], before["command"]
             )
     ordered = [rows[figure.id] for figure in FIGURES if figure.id in rows]
-    return {"schema": SCHEMA, "machine": dict(machine), "results": ordered}
+    # What somebody wrote beside a figure was about samples that are replaced now.
+    remarks = {name: text for name, text in known.get("remarks", {}).items() if name not in ours}
+    return {"schema": SCHEMA, "machine": dict(machine), "remarks": remarks, "results": ordered}
 
 
 def read(path: Path) -> dict[str, t.Any]:

@@ -52,3 +52,9 @@ def test_the_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
     results.write(path, {"results": []})
     assert results.read(path) == {"results": []}
     assert [one.name for one in tmp_path.iterdir()] == ["benchmarks.json"]
+
+
+def test_a_remark_goes_with_the_samples_that_it_was_about() -> None:
+    known = {"remarks": {"host_lost_rows": "one host was slow", "rto_error_seconds": "kept"}}
+    content = results.updated(known, {"host_lost_rows": [0.0]}, {}, {}, NOW, COMMAND)
+    assert content["remarks"] == {"rto_error_seconds": "kept"}
