@@ -123,7 +123,8 @@ class Lab:
             ["ansible-playbook", "-i", self.directory / "inventory.yml", f"fraiseql.resilience.{playbook}",
              "-e", json.dumps(extra), *options],
             capture_output=True, text=True, timeout=PLAYBOOK_SECONDS, cwd=TOP, check=False,
-            env={**os.environ, "ANSIBLE_CONFIG": str(TOP / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
+            # Molecule forces colours, which would stand among the words.
+            env={**os.environ, "ANSIBLE_CONFIG": str(TOP / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"},
         )  # fmt: skip
         return Played(ended.returncode, " ".join(f"{ended.stdout} {ended.stderr}".split()))
 
