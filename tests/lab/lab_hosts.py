@@ -124,7 +124,10 @@ class Lab:
              "-e", json.dumps(extra), *options],
             capture_output=True, text=True, timeout=PLAYBOOK_SECONDS, cwd=TOP, check=False,
             # Molecule forces colours, which would stand among the words.
-            env={**os.environ, "ANSIBLE_CONFIG": str(TOP / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"},
+            env={
+                **os.environ, "ANSIBLE_CONFIG": str(TOP / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0",
+                "ANSIBLE_NOCOLOR": "1",
+            },
         )  # fmt: skip
         return Played(ended.returncode, " ".join(f"{ended.stdout} {ended.stderr}".split()))
 
