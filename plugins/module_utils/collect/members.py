@@ -76,7 +76,7 @@ def read_descriptor(path: str) -> dict[str, t.Any]:
 def read_members(facts: t.Mapping[str, t.Any], *, timeout: float, run: Runner) -> list[Member]:
     """One reading of each member, in the descriptor's order. Takes about ``timeout`` seconds at the most."""
     members = facts["members"]
-    answers = Ports([(one["address"], one["ssh_port"]) for one in members], timeout)
+    answers = Greetings([(one["address"], one["ssh_port"]) for one in members], timeout)
     with ThreadPoolExecutor(max_workers=len(members) or 1) as pool:
         readings = [pool.submit(read_member, one, facts, timeout=timeout, run=run) for one in members]
     return [reading.result()._replace(ssh_answers=answers.of(i)) for i, reading in enumerate(readings)]
@@ -111,17 +111,17 @@ def psql() -> str:
     return max(found, key=lambda path: int(path.split("/")[4]), default="psql")
 
 
-def port_answers(address: str, port: int, timeout: float) -> bool:
-    """Does the host accept a connection on that port?"""
+def is_greeted(address: str, port: int, timeout: float) -> bool:
+    """Does a server speak first on that port, as sshd does? A frozen host's kernel accepts connections, and no more."""
     try:
-        with socket.create_connection((address, port), timeout=timeout):
-            return True
+        with socket.create_connection((address, port), timeout=timeout) as connection:
+            return bool(connection.recv(1))
     except OSError:
         return False
 
 
-class Ports:
-    """Which ports answer, all asked at once. Looking up a name knows no timeout, so a slow one is left behind."""
+class Greetings:
+    """Where a server greets, all asked at once. Looking up a name knows no timeout, so a slow one is left behind."""
 
     def __init__(self, places: t.Sequence[tuple[str, int]], timeout: float) -> None:
         self._deadline = Deadline(timeout)
@@ -134,12 +134,12 @@ class Ports:
             thread.start()
 
     def of(self, index: int) -> bool:
-        """Did that place answer in time?"""
+        """Was there a greeting in time?"""
         self._threads[index].join(self._deadline.left())
         return self._found.get(index, False)
 
     def _look(self, index: int, address: str, port: int, timeout: float) -> None:
-        self._found[index] = port_answers(address, port, timeout)
+        self._found[index] = is_greeted(address, port, timeout)
 
 
 def _standing_of(error: Exception) -> tuple[Standing, str]:

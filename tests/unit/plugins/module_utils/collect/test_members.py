@@ -112,7 +112,7 @@ def test_an_answer_that_cannot_be_read_is_no_answer(stdout: str) -> None:
 
 
 def test_members_stay_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(members, "port_answers", lambda _address, _port, _timeout: True)
+    monkeypatch.setattr(members, "is_greeted", lambda _address, _port, _timeout: True)
     seen = members.read_members(FACTS, timeout=1.0, run=Psql())
     assert [(one.name, one.ssh_answers) for one in seen] == [("pg-a1", True), ("pg-b1", True)]
 
@@ -120,7 +120,7 @@ def test_members_stay_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_name_that_is_looked_up_for_ever_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """As with a resolver behind a black hole: getaddrinfo has no timeout."""
     never = threading.Event()
-    monkeypatch.setattr(members, "port_answers", lambda _address, _port, _timeout: never.wait(20))
+    monkeypatch.setattr(members, "is_greeted", lambda _address, _port, _timeout: never.wait(20))
     begin = time.monotonic()
     seen = members.read_members(FACTS, timeout=0.2, run=Psql())
     assert time.monotonic() - begin < 2
@@ -131,7 +131,7 @@ def test_a_name_that_is_looked_up_for_ever_holds_nothing_up(monkeypatch: pytest.
 def test_a_server_that_accepts_and_never_answers_is_given_up_in_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a server under SIGSTOP: the kernel accepts for it. A program that waits for ever stands in for psql."""
+    """As a frozen host: its kernel accepts, PostgreSQL and sshd alike say nothing. A program that waits is psql."""
     program = tmp_path / "psql"
     program.write_text("#!/bin/sh\nsleep 60\n")
     program.chmod(0o755)
@@ -142,14 +142,18 @@ def test_a_server_that_accepts_and_never_answers_is_given_up_in_time(
         begin = time.monotonic()
         seen = members.read_members(facts, timeout=0.3, run=run)
     assert time.monotonic() - begin < 5
-    assert [(one.standing, one.ssh_answers) for one in seen] == [(Standing.UNSEEN, True)] * 2
+    assert [(one.standing, one.ssh_answers) for one in seen] == [(Standing.UNSEEN, False)] * 2
 
 
-def test_a_port_that_nobody_listens_on_does_not_answer() -> None:
+def test_who_greets_and_who_does_not() -> None:
+    """sshd speaks first; nobody at all refuses."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        assert members.port_answers("127.0.0.1", port, 1.0)
-    assert not members.port_answers("127.0.0.1", port, 1.0)
+        greeter = threading.Thread(target=lambda: server.accept()[0].sendall(b"SSH-2.0-OpenSSH_10.0\r\n"))
+        greeter.start()
+        assert members.is_greeted("127.0.0.1", port, 5.0)
+        greeter.join(5)
+    assert not members.is_greeted("127.0.0.1", port, 1.0)
 
 
 @pytest.mark.parametrize("content", [None, "{"])
