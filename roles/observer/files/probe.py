@@ -256,7 +256,7 @@ class OutageWatch:
         self._clients = settings.clients
         self._in_a_row = dict.fromkeys(range(settings.clients), 0)
         self._unacked = 0
-        self._back: set[int] = set()
+        self._back: dict[int, int] = {}
         self.acked_ns: list[int | None] = [None] * settings.clients
         self.last_ack_ns: int | None = None
         self.first_failure_ns: int | None = None
@@ -286,12 +286,12 @@ class OutageWatch:
         outage = self.open
         if outage is None:
             return None
-        if outage["t7_ns"] is None:
-            outage["t7_ns"] = end_ns
-        self._back.add(client)
+        # Clients report in any order, so whoever is heard first was not necessarily first.
+        self._back.setdefault(client, end_ns)
+        outage["t7_ns"] = min(self._back.values())
         if len(self._back) < self._clients:
             return None
-        outage["t8_ns"] = end_ns
+        outage["t8_ns"] = max(self._back.values())
         return outage
 
     def tick(self, at_ns: int, pending_since: t.Sequence[int]) -> dict[str, t.Any] | None:
@@ -301,7 +301,7 @@ class OutageWatch:
         rule = self._rule(at_ns, pending_since)
         if rule is None:
             return None
-        self._back = set()
+        self._back = {}
         self.outages.append({
             "t1_ns": self.last_ack_ns, "t2_ns": self.first_failure_ns, "t3_ns": at_ns, "rule": rule,
             "t7_ns": None, "t8_ns": None,

@@ -369,6 +369,17 @@ def test_an_outage_is_told_once_and_ends_when_every_client_is_back() -> None:
     assert seen.open is None
 
 
+def test_the_first_acknowledgement_and_the_last_clients_count_by_their_own_time() -> None:
+    """Reports of several clients are read together, in the order of their numbers."""
+    seen = watch(detect_attempts=1)
+    seen.result(0, "acked", NANO)
+    seen.result(0, "failed", NANO + 1)
+    seen.tick(3 * NANO, [])
+    assert seen.result(0, "acked", 5 * NANO + 3) is None
+    ended = seen.result(1, "acked", 5 * NANO)
+    assert (ended["t7_ns"], ended["t8_ns"]) == (5 * NANO, 5 * NANO + 3)
+
+
 def test_errors_of_one_client_alone_are_no_outage() -> None:
     seen = watch()
     seen.result(1, "acked", NANO)
