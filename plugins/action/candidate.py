@@ -26,16 +26,18 @@ class ActionModule(ActionBase):
                 "operation": {"type": "str", "required": True, "choices": ["switchover", "failover"]},
                 "cluster": {"type": "dict", "required": True},
                 "wanted": {"type": "str"},
+                "region": {"type": "str"},
                 "lost": {"type": "str"},
                 "rpo_seconds": {"type": "float"},
                 "accept_loss": {"type": "str"},
+                "lost_region": {"type": "str"},
             }
         )
         try:
             if given["operation"] == "switchover":
-                plan = candidate.switchover(given["cluster"], given["wanted"])
+                plan = candidate.switchover(given["cluster"], given["wanted"], given["region"])
             else:
-                loss = {key: given.get(key) for key in ("rpo_seconds", "accept_loss")}
+                loss = {key: given.get(key) for key in ("rpo_seconds", "accept_loss", "lost_region")}
                 plan = candidate.failover(given["cluster"], given["wanted"], given["lost"], **loss)
         except ResilienceError as error:
             return {"failed": True, **error.as_result()}

@@ -31,6 +31,9 @@ options:
   wanted:
     description: The only member that may be chosen.
     type: str
+  region:
+    description: The only region that the new primary may stand in, for O(operation=switchover).
+    type: str
   lost:
     description: The member that was primary, for O(operation=failover); needed only if more than one does not answer.
     type: str
@@ -41,6 +44,11 @@ options:
     type: float
   accept_loss:
     description: Why more than O(rpo_seconds) may be lost all the same.
+    type: str
+  lost_region:
+    description:
+      - The region that is lost with everybody in it, for O(operation=failover). Nobody of it may answer.
+      - What it had committed and nobody else received is lost with it, so O(accept_loss) is needed.
     type: str
 """
 
@@ -65,14 +73,20 @@ msg:
     pg-a2 takes over from pg-a1 (not pg-b1: it stands in region b); it is 0 bytes of WAL behind, and receives them
     before it takes over
 old_primary:
-  description: The member that is replaced.
+  description: The member that is replaced; none where a region is lost.
   returned: success
   type: str
   sample: pg-a1
-old_primary_answers_ssh:
-  description: Whether that member's host answers on its SSH port, so that it can be fenced from within.
+lost:
+  description: Who has to be fenced, and whether the host greets on its SSH port, so that it can be fenced from within.
   returned: success
-  type: bool
+  type: list
+  elements: dict
+  sample: [{name: pg-a1, ssh_answers: false}]
+lost_region:
+  description: The region that is lost, if one is.
+  returned: success
+  type: str
 candidate:
   description: The member that takes over.
   returned: success
@@ -94,7 +108,9 @@ loses_bytes:
   type: int
   sample: 0
 loses_seconds:
-  description: How much older the candidate's newest transaction is than that member's; none if that was not seen.
+  description: >-
+    How much older the candidate's newest transaction is than that member's; none if that was not seen. Where a region
+    is lost, how old it is.
   returned: success
   type: float
   sample: 0.0

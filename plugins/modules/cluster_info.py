@@ -32,6 +32,13 @@ options:
     type: list
     elements: str
     default: []
+  tolerated:
+    description:
+      - Codes of hazards that are known and do not count for the verdict, such as C(archiver_failing) while a repository
+        is lost. They are returned all the same.
+    type: list
+    elements: str
+    default: []
   descriptor:
     description: The file that role P(fraiseql.resilience.observer#role) wrote.
     type: path
@@ -115,7 +122,9 @@ def left_over(members: t.Sequence[dict[str, t.Any]], without: t.Collection[str])
     return [one for one in members if one["name"] not in without]
 
 
-def as_result(cluster: str, members: t.Sequence[topology.Member]) -> dict[str, t.Any]:
+def as_result(
+    cluster: str, members: t.Sequence[topology.Member], tolerated: t.Collection[str] = ()
+) -> dict[str, t.Any]:
     """The members and their judgement, as the module returns them."""
     primary = topology.sole_primary(members)
     return {
@@ -131,7 +140,7 @@ def as_result(cluster: str, members: t.Sequence[topology.Member]) -> dict[str, t
             for member in members
         ],
         "hazards": [hazard.as_dict() for hazard in topology.hazards(members)],
-        "verdict": topology.verdict(members).value,
+        "verdict": topology.verdict(members, tolerated).value,
     }
 
 
@@ -141,22 +150,24 @@ def main() -> None:
             "timeout": {"type": "float", "default": 1.0},
             "healthy_within": {"type": "float", "default": 0},
             "without": {"type": "list", "elements": "str", "default": []},
+            "tolerated": {"type": "list", "elements": "str", "default": []},
             "descriptor": {"type": "path", "default": "/etc/fraiseql-resilience/observer.json"},
         },
         supports_check_mode=True,
     )
+    tolerated = module.params["tolerated"]
     try:
         facts = read_descriptor(module.params["descriptor"])
         facts["members"] = left_over(facts["members"], module.params["without"])
         deadline = Deadline(module.params["healthy_within"])
         while True:
             members = read_members(facts, timeout=module.params["timeout"], run=run)
-            if topology.verdict(members) is Verdict.PASSED or deadline.expired():
+            if topology.verdict(members, tolerated) is Verdict.PASSED or deadline.expired():
                 break
             time.sleep(min(INTERVAL, deadline.left()))
     except ResilienceError as error:
         module.fail_json(**error.as_result())
-    module.exit_json(changed=False, **as_result(facts["cluster"], members))
+    module.exit_json(changed=False, **as_result(facts["cluster"], members, tolerated))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ short_description: Take a backup into one repository, and judge it
 version_added: 1.0.0
 author: FraiseQL contributors (@fraiseql)
 description:
-  - Runs on the repository host. Waits for a backup that is running already, for O(wait) seconds at most.
+  - Runs on the repository host; for an object store also on the primary, as when the repository host is lost. Waits
+    for a backup that is running already, for O(wait) seconds at most.
   - A backup in which pages with a broken checksum were found fails the task, although pgBackRest ends with 0.
 extends_documentation_fragment:
   - fraiseql.resilience.attributes
@@ -161,7 +162,8 @@ def act(
     begin = time.monotonic()
     options = [f"--repo={repo}", f"--type={params['type']}"]
     if params["from_primary"]:
-        options.append("--no-backup-standby")
+        # A member's own configuration is for archiving, and says nothing of backups.
+        options += ["--no-backup-standby", "--start-fast"]
     while True:
         wait_until_free(client, repo, deadline, sleep)
         labels = {backup.label for backup in seen(client, repo).backups_of(repo)}
@@ -173,7 +175,7 @@ def act(
             if error.rc != LOCKED or deadline.expired():
                 raise
             sleep(1.0)
-    after = client.info()
+    after = client.info(repo)
     new = [backup for backup in after.backups_of(repo) if backup.label not in labels]
     if not new:
         raise UnknownError(f"pgbackrest ended well, but repository {repo} shows no new backup", changed=True)
@@ -193,7 +195,7 @@ def act(
 
 
 def seen(client: pgbackrest.Client, repo: int) -> pgbackrest.Stanza:
-    stanza = client.info()
+    stanza = client.info(repo)
     pgbackrest.demand_readable(stanza, [repo])
     return stanza
 

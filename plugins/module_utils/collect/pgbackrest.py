@@ -257,8 +257,10 @@ class Client:
         done = self.run([self.program, "version"], timeout=self.timeout, user=self.user)
         return parse_version(done.stdout)
 
-    def info(self) -> Stanza:
-        return parse_info(self.call("info", "--output=json").stdout, self.stanza)
+    def info(self, repo: int | None = None) -> Stanza:
+        """What the repositories hold, or one of them: another one that does not answer costs its whole timeout."""
+        only = [] if repo is None else [f"--repo={repo}"]
+        return parse_info(self.call(*only, "info", "--output=json").stdout, self.stanza)
 
     def files(self, repo: int, folder: str, *, recurse: bool = True) -> dict[str, File | None]:
         """Files below a repository's folder by relative path; None for a directory."""

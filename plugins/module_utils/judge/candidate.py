@@ -22,14 +22,17 @@ class Plan:
     ``loses_bytes`` is what another member, ``held_by``, holds beyond the candidate; ``loses_seconds`` how much older
     the candidate's newest transaction is, None where that was not seen. What a receiver holds is not counted.
     ``lag_bytes`` is what the candidate has yet to receive from the old primary, None where that one is lost.
+    ``lost`` are those to fence, each as ``name`` and ``ssh_answers``: the old primary, or everybody of the lost
+    region, since nobody who is left knows for sure who of them was primary. ``old_primary`` is then None.
     """
 
-    old_primary: str
+    old_primary: str | None
     candidate: str
     candidate_lsn: str
     timeline: int
-    old_primary_answers_ssh: bool
+    lost: list[dict[str, t.Any]]
     rejected: dict[str, str]
+    lost_region: str | None = None
     loses_bytes: int = 0
     loses_seconds: float | None = 0.0
     held_by: str | None = None
@@ -41,19 +44,23 @@ class Plan:
     def __str__(self) -> str:
         """The plan for people, with its numbers."""
         others = "; ".join(f"not {name}: {reason}" for name, reason in sorted(self.rejected.items()))
-        who = f"{self.candidate} takes over from {self.old_primary}" + (f" ({others})" if others else "")
+        whom = self.old_primary or f"region {self.lost_region}"
+        who = f"{self.candidate} takes over from {whom}" + (f" ({others})" if others else "")
         if self.lag_bytes is not None:
             return f"{who}; it is {self.lag_bytes} bytes of WAL behind, and receives them before it takes over"
         held = f"{who}; it holds WAL up to {self.candidate_lsn} on timeline {self.timeline}"
+        if self.lost_region is not None:
+            return f"{held}; what was committed after {_newest(self.loses_seconds)} is left behind"
         if not self.loses_bytes:
             return f"{held}, and no other member holds more"
         worth = "" if self.loses_seconds is None else f", the transactions of {self.loses_seconds:.0f} s,"
         return f"{held}; {self.loses_bytes} bytes of WAL{worth} that {self.held_by} holds are left behind"
 
 
-def switchover(cluster: t.Mapping[str, t.Any], wanted: str | None = None) -> Plan:
+def switchover(cluster: t.Mapping[str, t.Any], wanted: str | None = None, region: str | None = None) -> Plan:
     """The plan of a planned switchover: only a standby that streams and is in step may take over.
 
+    :param region: where the primary shall stand; without it, where it stands now is preferred.
     :raises RefusedError: there is no primary to switch from, or nobody who could take over.
     :raises InputError: ``wanted`` is not a standby of this cluster.
     """
@@ -67,7 +74,10 @@ def switchover(cluster: t.Mapping[str, t.Any], wanted: str | None = None) -> Pla
     old = _named(members, cluster["primary"])
     others = [member for member in members if member["name"] != old["name"]]
     rejected = {member["name"]: reason for member in others if (reason := _not_in_step(member, old))}
-    plan = _choose(old, others, rejected, wanted, old["region"])
+    if region is not None:
+        elsewhere = [member for member in others if member["region"] != region]
+        rejected |= {member["name"]: f"it stands in region {member['region']}" for member in elsewhere}
+    plan = _choose([old], others, rejected, wanted)
     return replace(plan, lag_bytes=max(0, lsn_to_int(old["written_lsn"]) - lsn_to_int(plan.candidate_lsn)))
 
 
@@ -77,6 +87,7 @@ def failover(
     lost: str | None = None,
     rpo_seconds: float | None = None,
     accept_loss: str | None = None,
+    lost_region: str | None = None,
 ) -> Plan:
     """The plan after the primary was lost: whoever holds most WAL, in the lost primary's region first.
 
@@ -86,9 +97,11 @@ def failover(
     :param lost: the lost primary's name; without it, the one member that was not seen or refuses.
     :param rpo_seconds: the objective. A candidate that another member is further ahead of is refused.
     :param accept_loss: why more may be lost all the same.
+    :param lost_region: the region that is lost with everybody in it. What only it had acknowledged is lost with it, so
+        this needs ``accept_loss``.
     :raises RefusedError: a primary accepts writes, it is not clear who was lost or what the cluster is, nobody can
         take over, or more would be lost than the objective allows.
-    :raises InputError: ``lost`` or ``wanted`` is no member.
+    :raises InputError: ``lost`` or ``wanted`` is no member, ``lost_region`` no region.
     """
     members = _members(cluster)
     primaries = [member["name"] for member in members if member["standing"] == "primary"]
@@ -104,8 +117,8 @@ def failover(
             given=_standings(members),
             next_step="to move the primary on purpose, run the playbook switchover",
         )
-    old = _lost(members, lost)
-    others = [member for member in members if member["name"] != old["name"]]
+    gone = [_lost(members, lost)] if lost_region is None else _of_region(members, lost_region)
+    others = [member for member in members if member not in gone]
     if len({member["system_id"] for member in members} - {None}) > 1:
         raise RefusedError(
             "these members are not of one cluster: their system identifiers differ",
@@ -115,7 +128,9 @@ def failover(
     able = [member for member in others if _cannot_serve(member) is None]
     newest = max((member["timeline"] for member in able), default=0)
     rejected = {member["name"]: reason for member in others if (reason := _cannot_inherit(member, newest))}
-    plan = _with_loss(_choose(old, others, rejected, wanted, old["region"]), others)
+    plan = _with_loss(_choose(gone, others, rejected, wanted), others)
+    if lost_region is not None:
+        return _without_region(plan, lost_region, others, accept_loss)
     if rpo_seconds is not None and not accept_loss and _loses_more(plan, rpo_seconds):
         # Where somebody asked for the candidate, the one that holds more may have nothing against it.
         unfit = plan.rejected.get(str(plan.held_by))
@@ -148,7 +163,27 @@ def _with_loss(plan: Plan, others: list[Seen]) -> Plan:
     return replace(plan, loses_bytes=behind, loses_seconds=seconds, held_by=most["name"])
 
 
-def _choose(old: Seen, others: list[Seen], rejected: dict[str, str], wanted: str | None, region: str) -> Plan:
+def _without_region(plan: Plan, region: str, others: list[Seen], accept_loss: str | None) -> Plan:
+    """The plan where a region is lost, and with it whoever could say how much more it had acknowledged."""
+    age = _named(others, plan.candidate).get("replay_age_seconds")
+    plan = replace(plan, old_primary=None, lost_region=region, loses_seconds=None if age is None else float(age))
+    if not accept_loss:
+        raise RefusedError(
+            f"with region {region}, whatever it committed after {_newest(plan.loses_seconds)} is lost",
+            given=f"{plan.candidate}, which holds WAL up to {plan.candidate_lsn}",
+            next_step="if the region will not answer in time, take the loss on with -e resilience_accept_loss=<reason>",
+        )
+    return plan
+
+
+def _newest(age_seconds: float | None) -> str:
+    if age_seconds is None:
+        return "the candidate's newest transaction, of unknown age,"
+    return f"the candidate's newest transaction, {age_seconds:.0f} s ago,"
+
+
+def _choose(gone: t.Sequence[Seen], others: list[Seen], rejected: dict[str, str], wanted: str | None) -> Plan:
+    old, region = gone[0], gone[0]["region"]
     if wanted is not None:
         _named(others, wanted)
         if wanted in rejected:
@@ -162,7 +197,7 @@ def _choose(old: Seen, others: list[Seen], rejected: dict[str, str], wanted: str
     if not fit:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in sorted(rejected.items()))
         raise RefusedError(
-            f"no member can take over from {old['name']}",
+            f"no member can take over from {_names(gone)}",
             given=reasons or "the cluster has no other member",
             next_step="restore the cluster from a repository with the playbook restore",
         )
@@ -173,7 +208,7 @@ def _choose(old: Seen, others: list[Seen], rejected: dict[str, str], wanted: str
         candidate=best["name"],
         candidate_lsn=best["written_lsn"],
         timeline=best["timeline"],
-        old_primary_answers_ssh=bool(old["ssh_answers"]),
+        lost=[{"name": member["name"], "ssh_answers": bool(member["ssh_answers"])} for member in gone],
         rejected={**rejected, **left},
     )
 
@@ -184,12 +219,33 @@ def _lost(members: list[Seen], lost: str | None) -> Seen:
     gone = [member for member in members if member["standing"] not in ("primary", "standby")]
     if len(gone) == 1:
         return gone[0]
+    regions = {member["region"] for member in gone}
+    whole = len(regions) == 1 and all(member in gone for member in members if member["region"] in regions)
+    region = f", or the region, if all of it is lost, with -e resilience_lost_region={min(regions)}" if whole else ""
     raise RefusedError(
         "it is not clear which member was the primary",
         given=_standings(members),
         possible=_names(gone) or "none: every member answers, as a standby",
-        next_step="name it with -e resilience_lost_primary=<member>",
+        next_step=f"name it with -e resilience_lost_primary=<member>{region}",
     )
+
+
+def _of_region(members: list[Seen], region: str) -> list[Seen]:
+    """Everybody of a region of whom nobody answers."""
+    gone = [member for member in members if member["region"] == region]
+    if not gone:
+        raise InputError(
+            "there is no such region",
+            given=region,
+            possible=", ".join(sorted({member["region"] for member in members})),
+        )
+    if present := [member for member in gone if member["standing"] in ("primary", "standby")]:
+        raise RefusedError(
+            f"region {region} is not lost: {_names(present)} answers",
+            given=_standings(members),
+            next_step="name the lost primary instead, with -e resilience_lost_primary=<member>",
+        )
+    return gone
 
 
 def _cannot_serve(member: Seen) -> str | None:

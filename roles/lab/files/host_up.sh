@@ -40,7 +40,7 @@ booted() {
     case $state in
     running) return ;;
     degraded)
-      [ -z "$fresh" ] && return # something that runs on it failed since; that is not the lab's to judge
+      [ "$fresh" != created ] && return # something that runs on it failed since; that is not the lab's to judge
       fail "booted, but failed: $(podman exec "$container" systemctl list-units --failed --plain --no-legend | cut -d' ' -f1 | xargs)"
       ;;
     esac

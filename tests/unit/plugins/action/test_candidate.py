@@ -32,7 +32,7 @@ A1, A2, B1 = member("pg-a1", "primary"), member("pg-a2", "standby"), member("pg-
 def decide(monkeypatch: pytest.MonkeyPatch, operation: str, *members: dict[str, t.Any]) -> dict[str, t.Any]:
     primaries = [one["name"] for one in members if one["standing"] == "primary"]
     cluster = {"members": list(members), "primary": primaries[0] if len(primaries) == 1 else None}
-    given = {"operation": operation, "cluster": cluster, "wanted": None, "lost": None}
+    given = {"operation": operation, "cluster": cluster, "wanted": None, "region": None, "lost": None}
     monkeypatch.setattr(ActionModule, "validate_argument_spec", lambda _self, _spec: (None, given))
     task = types.SimpleNamespace(async_val=0, check_mode=False)
     nothing: t.Any = None
@@ -57,7 +57,7 @@ def test_a_failover_is_planned(monkeypatch: pytest.MonkeyPatch) -> None:
     assert result["msg"] == (
         "pg-a2 takes over from pg-a1; it holds WAL up to 0/5000148 on timeline 3, and no other member holds more"
     )
-    assert result["old_primary_answers_ssh"] is False
+    assert result["lost"] == [{"name": "pg-a1", "ssh_answers": False}]
 
 
 def test_a_refusal_fails_and_says_what_next(monkeypatch: pytest.MonkeyPatch) -> None:

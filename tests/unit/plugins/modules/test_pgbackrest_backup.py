@@ -52,6 +52,7 @@ class Host:
             if self.makes:
                 self.backups.append(self.makes)
             return Completed(tuple(argv), 0, "", "P00   WARN: no standby\n", 4.0)
+        assert any(one.startswith("--repo=") for one in argv)
         self.busy_looks -= 1
         told = [{
             "name": "lab",
@@ -73,6 +74,12 @@ def test_the_new_backup_is_told() -> None:
     answer = Host(made("OLD")).act()
     assert (answer["changed"], answer["backup"]["label"], answer["backup"]["type"]) == (True, "NEW", "incr")
     assert (answer["seconds"], answer["warnings_told"]) == (4.0, ["no standby"])
+
+
+def test_a_backup_from_the_primary_begins_at_once() -> None:
+    host = Host(made("OLD"))
+    host.act(from_primary=True)
+    assert host.ran[0][-3:] == ["--no-backup-standby", "--start-fast", "backup"]
 
 
 def test_only_if_none_is_idempotent() -> None:

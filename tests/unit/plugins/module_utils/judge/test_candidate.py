@@ -129,12 +129,23 @@ def test_who_is_wanted_is_another_member(wanted: str) -> None:
     assert error.value.possible == "pg-a2, pg-b1"
 
 
+def test_a_primary_that_is_to_come_home_goes_nowhere_else() -> None:
+    home = member("pg-a2", receiving_from="pg-b1")
+    seen = cluster(member("pg-b1", "primary"), member("pg-b2", receiving_from="pg-b1"), home)
+    plan = candidate.switchover(seen, region="a")
+    assert (plan.candidate, plan.rejected) == ("pg-a2", {"pg-b2": "it stands in region b"})
+    with pytest.raises(RefusedError) as error:
+        candidate.switchover(seen, region="c")
+    refused(error.value, "no member can take over", "pg-a2: it stands in region a")
+
+
 # Failover ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_failover_prefers_the_region_of_who_was_lost() -> None:
     plan = candidate.failover(cluster(LOST, A2, member("pg-b1", written_lsn="0/5000100")))
-    assert (plan.old_primary, plan.candidate, plan.old_primary_answers_ssh) == ("pg-a1", "pg-a2", False)
+    assert (plan.old_primary, plan.candidate) == ("pg-a1", "pg-a2")
+    assert plan.lost == [{"name": "pg-a1", "ssh_answers": False}]
 
 
 def test_most_wal_wins_in_a_region() -> None:
@@ -256,6 +267,51 @@ def test_only_what_cluster_info_returns_is_judged(decide: t.Callable[..., candid
         decide({"msg": "unreachable"})
 
 
+# A region that is lost -----------------------------------------------------------------------------------------------
+
+BOTH_LOST = (unseen("pg-a1"), unseen("pg-a2"))
+LEFT = member("pg-b1", replay_age_seconds=2.4)
+
+
+def test_a_lost_region_is_fenced_whole_and_the_other_one_takes_over() -> None:
+    plan = candidate.failover(cluster(*BOTH_LOST, LEFT), lost_region="a", accept_loss="flood")
+    assert (plan.old_primary, plan.lost_region, plan.candidate, plan.loses_seconds) == (None, "a", "pg-b1", 2.4)
+    assert [one["name"] for one in plan.lost] == ["pg-a1", "pg-a2"]
+    assert str(plan) == (
+        "pg-b1 takes over from region a; it holds WAL up to 0/5000000 on timeline 3; what was committed after the"
+        " candidate's newest transaction, 2 s ago, is left behind"
+    )
+
+
+@pytest.mark.parametrize(("age", "told"), [(2.4, "2 s ago"), (None, "of unknown age")])
+def test_a_lost_region_is_not_given_up_without_a_word(age: float | None, told: str) -> None:
+    seen = cluster(*BOTH_LOST, member("pg-b1", replay_age_seconds=age))
+    with pytest.raises(RefusedError) as error:
+        candidate.failover(seen, rpo_seconds=300, lost_region="a")
+    refused(error.value, "with region a", told, "pg-b1", "resilience_accept_loss=<reason>")
+
+
+def test_a_region_of_which_somebody_answers_is_not_lost() -> None:
+    with pytest.raises(RefusedError) as error:
+        candidate.failover(cluster(LOST, A2, LEFT), lost_region="a", accept_loss="flood")
+    refused(error.value, "region a is not lost: pg-a2 answers", "resilience_lost_primary")
+
+
+def test_a_region_that_does_not_exist() -> None:
+    with pytest.raises(InputError) as error:
+        candidate.failover(cluster(*BOTH_LOST, LEFT), lost_region="z", accept_loss="flood")
+    assert error.value.possible == "a, b"
+
+
+def test_where_all_of_a_region_is_gone_it_can_be_named() -> None:
+    with pytest.raises(RefusedError) as error:
+        candidate.failover(cluster(*BOTH_LOST, LEFT))
+    refused(error.value, "not clear", "resilience_lost_primary=<member>, or the region", "resilience_lost_region=a")
+    with pytest.raises(RefusedError) as error:
+        candidate.failover(cluster(LOST, A2, unseen("pg-b1")))
+    assert "resilience_lost_region" not in error.value.as_result()["msg"]
+
+
 @pytest.mark.parametrize("seed", range(300))
 def test_whatever_is_seen_a_choice_is_safe_or_refused(seed: int) -> None:
     chance = random.Random(seed)
@@ -278,7 +334,7 @@ def test_whatever_is_seen_a_choice_is_safe_or_refused(seed: int) -> None:
         except RefusedError as error:
             refused(error)
             continue
-        chosen, old = seen[plan.candidate], seen[plan.old_primary]
+        chosen, old = seen[plan.candidate], seen[str(plan.old_primary)]
         assert chosen["standing"] == "standby"
         assert not chosen["replay_paused"]
         assert chosen is not old

@@ -77,6 +77,8 @@ def test_a_fault_is_found_alone_and_fails(code: str) -> None:
     primary, standby = FAULTS[code]
     assert codes([primary, standby, REMOTE]) == [code]
     assert topology.verdict([primary, standby, REMOTE]) is Verdict.FAILED
+    assert topology.verdict([primary, standby, REMOTE], tolerated=[code]) is Verdict.PASSED
+    assert topology.verdict([primary, standby, REMOTE], tolerated=["no_primary"]) is Verdict.FAILED
 
 
 def test_two_primaries_have_no_primary_among_them() -> None:
