@@ -33,8 +33,9 @@ options:
     default: resilience_replicator
   keep_diverged:
     description: >-
-      Whether WAL that this member alone holds is copied to C(/var/lib/fraiseql-resilience/diverged) before it is
-      overwritten. It is the only proof of what was lost.
+      Whether WAL that this member alone holds, and the rows in it, are kept in
+      C(/var/lib/fraiseql-resilience/diverged) before they are overwritten. They are the only proof of what was lost.
+      The rows are lines of JSON in C(rows.jsonl); the member is started for them, read-only and without network.
     type: bool
     default: true
   stop_timeout:
@@ -85,10 +86,18 @@ fork_lsn:
   type: str
   sample: 0/5000148
 kept:
-  description: The folder with the WAL that this member alone held.
+  description: The folder with the WAL and the rows that this member alone held.
   returned: success outside check mode
   type: str
   sample: /var/lib/fraiseql-resilience/diverged/20261123T091203Z
+kept_transactions:
+  description: How many transactions committed in that WAL.
+  returned: success outside check mode
+  type: int
+kept_rows:
+  description: How many rows of theirs were there to be kept, new and updated ones.
+  returned: success outside check mode
+  type: int
 tried:
   description: What was tried before and why it did not lead to the goal.
   returned: success outside check mode

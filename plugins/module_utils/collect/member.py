@@ -11,7 +11,13 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils import armed
-from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import controldata, demotion, fencing, rejoin
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import (
+    controldata,
+    demotion,
+    diverged,
+    fencing,
+    rejoin,
+)
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.local_sql import LocalServer
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import UnknownError
@@ -41,7 +47,7 @@ def facts(member: t.Mapping[str, t.Any], *, run: Runner) -> dict[str, t.Any]:
             "demotion_armed": armed.is_active(armed.DEMOTION, run=run),
             "rejoin_begun": rejoin.read_state().get("begun"),
             "kept_data": _folders(data_dir.parent, f"{data_dir.name}.kept-*"),
-            "diverged_wal": _folders(rejoin.DIVERGED, "*"),
+            "diverged_wal": _folders(diverged.FOLDER, "*"),
         },
     }
 

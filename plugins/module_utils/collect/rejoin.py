@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import json
 import shutil
-import struct
 import typing as t
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import Deadline, poll
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import (
     controldata,
     demotion,
+    diverged,
     fencing,
     restore,
 )
@@ -46,15 +45,11 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.rejoin i
 )
 
 STATE = Path("/var/lib/fraiseql-resilience/rejoin.json")
-#: WAL that nobody else has is kept here: it is the proof of what was lost.
-DIVERGED = Path("/var/lib/fraiseql-resilience/diverged")
 CA = "/etc/fraiseql-resilience/tls/ca.crt"
 PASSFILE = "/etc/fraiseql-resilience/replication.pgpass"
 #: Seconds for one question to the primary, and for its checkpoint.
 ASK_SECONDS, CHECKPOINT_SECONDS = 5.0, 120.0
 POLL_SECONDS = 0.25
-#: Where a segment's first page says where in WAL it begins: PostgreSQL's XLogPageHeaderData.
-PAGE_ADDRESS_OFFSET = 8
 
 #: The control file's words for a server that was a standby when it ended; any other may have written by itself.
 STANDBY_STATES = ("in archive recovery", "shut down in recovery")
@@ -163,30 +158,31 @@ def act(
     """Do it, and go on to a restore where a gentler way does not lead to a standby that streams.
 
     :param timeouts: seconds: ``stop``, ``rewind``, ``restore``, ``follow``.
-    :param keep: whether WAL that the member alone holds is copied first.
+    :param keep: whether WAL and rows that the member alone holds are kept first.
     """
     run = primary.run
     tried: list[str] = []
     kept = None
     method = decision.method
     keep = keep and decision.fork_lsn is not None and read_state().get("begun") is None
+    diverged.stop(run)
     if keep:
-        demand_room(member, diverged_wal(member, decision.fork_lsn, run=run))
+        diverged.demand_room(member, decision.fork_lsn, run=run)
     if method in (Method.START, Method.WAIT):
         if method is Method.START:
             fencing.by_host(member, timeouts["stop"], check_mode=False, run=run)
         problem = _follow(member, primary, timeouts["follow"])
         if problem is None:
-            return {"method": method.value, "kept": None, "tried": tried}
+            return {"method": method.value, **_told(None), "tried": tried}
         tried.append(f"{method.value}: {problem}")
         method = Method.RESTORE
     fencing.by_host(member, timeouts["stop"], check_mode=False, run=run)
     if keep:
-        kept = keep_diverged(member, decision.fork_lsn, run=run)
+        kept = diverged.keep(member, decision.fork_lsn, run=run)
     if method is Method.REWIND:
         problem = _rewind(member, primary, timeouts["rewind"]) or _follow(member, primary, timeouts["follow"])
         if problem is None:
-            return {"method": method.value, "kept": kept, "tried": tried}
+            return {"method": method.value, **_told(kept), "tried": tried}
         tried.append(f"{method.value}: {problem}")
         fencing.by_host(member, timeouts["stop"], check_mode=False, run=run)
     _restore(member, timeouts["restore"], run)
@@ -197,59 +193,13 @@ def act(
             changed=True,
             next_step=f"read PostgreSQL's log on {member['name']}",
         )
-    return {"method": Method.RESTORE.value, "kept": kept, "tried": tried}
+    return {"method": Method.RESTORE.value, **_told(kept), "tried": tried}
 
 
-def diverged_wal(member: t.Mapping[str, t.Any], fork_lsn: str | None, *, run: Runner) -> list[Path]:
-    """The segments that hold WAL of this member from ``fork_lsn`` on."""
-    control = controldata.read(member, run=run)
-    if control is None or fork_lsn is None:
-        return []
-    found = controldata.segments_since(member, fork_lsn, control.wal_segment_bytes)
-    return [path for path in found if begun(path, control.wal_segment_bytes)]
-
-
-def demand_room(member: t.Mapping[str, t.Any], segments: t.Sequence[Path]) -> None:
-    """Ask for room for copies of them before anything is changed.
-
-    :raises RefusedError: there is none.
-    """
-    needed, free = sum(path.stat().st_size for path in segments), shutil.disk_usage(DIVERGED.parent).free
-    if needed > free:
-        raise RefusedError(
-            f"there is no room to keep the WAL that only {member['name']} holds",
-            given=f"{free // 2**20} MB free, {needed // 2**20} MB needed in {DIVERGED}",
-            next_step="make room, or give keep_diverged=false if nobody will ask what was lost",
-        )
-
-
-def keep_diverged(member: t.Mapping[str, t.Any], fork_lsn: str | None, *, run: Runner) -> str | None:
-    """Copy the WAL that only this member holds. The folder, or None if there is no such WAL."""
-    segments = diverged_wal(member, fork_lsn, run=run)
-    if not segments:
-        return None
-    DIVERGED.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder = DIVERGED / f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}"
-    unfinished = folder.with_suffix(".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(mode=0o700)
-    for path in segments:
-        shutil.copy2(path, unfinished / path.name)
-    control = controldata.read(member, run=run)
-    about = {"member": member["name"], "fork_lsn": fork_lsn, "control": vars(control) if control else None}
-    (unfinished / "diverged.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
-    unfinished.rename(folder)
-    return str(folder)
-
-
-def begun(segment: Path, segment_bytes: int) -> bool:
-    """Does the file hold WAL of its own name? One that was made ahead is empty, or still holds an earlier segment."""
-    with segment.open("rb") as file:
-        page = file.read(PAGE_ADDRESS_OFFSET + 8)
-    if len(page) < PAGE_ADDRESS_OFFSET + 8:
-        return False
-    (address,) = struct.unpack_from("=Q", page, PAGE_ADDRESS_OFFSET)
-    return bool(address == (int(segment.name[8:16], 16) << 32) + int(segment.name[16:24], 16) * segment_bytes)
+def _told(kept: diverged.Kept | None) -> dict[str, t.Any]:
+    if kept is None:
+        return {"kept": None, "kept_transactions": 0, "kept_rows": 0}
+    return {"kept": kept.folder, "kept_transactions": kept.transactions, "kept_rows": kept.rows}
 
 
 def read_state() -> dict[str, t.Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import fencing, member, rejoin
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import diverged, fencing, member, rejoin
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Completed
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import CommandFailed, InputError
 from ansible_collections.fraiseql.resilience.plugins.modules import member_info
@@ -53,7 +53,7 @@ class Host:
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(fencing, "MARK", tmp_path / "fenced")
     monkeypatch.setattr(rejoin, "STATE", tmp_path / "rejoin.json")
-    monkeypatch.setattr(rejoin, "DIVERGED", tmp_path / "diverged")
+    monkeypatch.setattr(diverged, "FOLDER", tmp_path / "diverged")
     return Host(tmp_path)
 
 
@@ -77,7 +77,7 @@ def test_what_was_left_over_is_told(host: Host) -> None:
     (host.data / "standby.signal").touch()
     (host.data / "backup_label").touch()
     (host.data.parent / "main.kept-20261123T102833Z").mkdir()
-    (rejoin.DIVERGED / "20261123T091203Z").mkdir(parents=True)
+    (diverged.FOLDER / "20261123T091203Z").mkdir(parents=True)
     rejoin.STATE.write_text('{"begun": "rewind"}', encoding="utf-8")
     facts = host.facts()
     assert facts["signals"] == ["standby.signal", "backup_label"]
@@ -87,7 +87,7 @@ def test_what_was_left_over_is_told(host: Host) -> None:
         "demotion_armed": False,
         "rejoin_begun": "rewind",
         "kept_data": [str(host.data.parent / "main.kept-20261123T102833Z")],
-        "diverged_wal": [str(rejoin.DIVERGED / "20261123T091203Z")],
+        "diverged_wal": [str(diverged.FOLDER / "20261123T091203Z")],
     }
 
 

@@ -12,7 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import demotion, fencing, rejoin, restore
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import (
+    demotion,
+    diverged,
+    fencing,
+    rejoin,
+    restore,
+)
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Completed
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import (
     CommandFailed,
@@ -60,11 +66,37 @@ class Host:
         self.after_start = "true|true|2|0/7000000"
         self.rewind_fails = False
         self.restore_helps = True
+        self.told = ""
+        self.reading_fails = False
+
+    def read(self, program: str, argv: t.Sequence[str], stdin: str) -> str:
+        """What is done to read what the member alone holds, and what it says."""
+        if program == "systemctl":
+            assert list(argv[1:]) == ["stop", "resilience-diverged.service"]
+            return ""
+        if program == "systemd-run":
+            assert "listen_addresses=" in argv and "archive_mode=off" in argv
+            assert not (self.data / "standby.signal").exists()
+            self.done.append("read")
+            if self.reading_fails:
+                raise CommandFailed("systemd-run ended with exit code 1", argv=argv, rc=1)
+            return ""
+        if program == "pg_waldump":
+            return self.told
+        if "pg_database" in argv[-1]:
+            return '{"5": "orders", "1": "template1"}'
+        if "pg_relation_filenode" in stdin:
+            assert "'{16384}'" in stdin
+            return '{"16384": ["public", "t\'s"]}'
+        assert 'FROM "public"."t\'s" t WHERE' in stdin and "'{740,741}'" in stdin
+        return '{"row": 1}\n{"row": 2}\n'
 
     def run(self, argv: t.Sequence[str], **more: t.Any) -> Completed:
         program, command = Path(argv[0]).name, argv[-1]
         answer = ""
-        if program == "pg_controldata":
+        if program in ("systemctl", "systemd-run", "pg_waldump") or diverged.SOCKET in argv:
+            answer = self.read(program, argv, str(more.get("stdin")))
+        elif program == "pg_controldata":
             answer = self.control
         elif program == "psql" and command == "IDENTIFY_SYSTEM":
             answer = "77|2|0/7000000|"
@@ -137,7 +169,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(restore, "restore", restored)
     monkeypatch.setattr(restore, "STATE", tmp_path / "restore.json")
     monkeypatch.setattr(rejoin, "STATE", tmp_path / "rejoin.json")
-    monkeypatch.setattr(rejoin, "DIVERGED", tmp_path / "diverged")
+    monkeypatch.setattr(diverged, "FOLDER", tmp_path / "diverged")
     monkeypatch.setattr(rejoin.shutil, "chown", lambda *_given: None)
     monkeypatch.setattr(module, "run", made.run)
     return made
@@ -157,18 +189,51 @@ def test_wal_that_it_alone_holds_is_kept_before_it_is_overwritten(host: Host) ->
     host.segment("000000010000000000000006")
     host.segment("000000010000000000000007", ahead=True)
     kept = Path(module.act(host.given(), check_mode=False)["kept"])
-    assert sorted(path.name for path in kept.iterdir()) == [
-        "000000010000000000000005", "000000010000000000000006", "diverged.json",
+    assert sorted(path.name for path in kept.iterdir()) == ["diverged.json", "rows.jsonl", "wal"]
+    assert sorted(path.name for path in (kept / "wal").iterdir()) == [
+        "000000010000000000000005", "000000010000000000000006",
     ]  # fmt: skip
     about = json.loads((kept / "diverged.json").read_text(encoding="utf-8"))
     assert (about["fork_lsn"], about["control"]["checkpoint_lsn"]) == ("0/5000148", "0/6000028")
+    assert (about["transactions"], about["rows"]) == (0, 0)
+    assert "read" not in host.done, "there was nothing to read"
+
+
+TOLD = """\
+rmgr: Heap  len (rec/tot): 61/61, tx: 740, lsn: 0/5000150, prev 0/5000148, desc: INSERT off: 2, flags: 0x00, \
+blkref #0: rel 1663/5/16384 blk 0
+rmgr: Transaction len (rec/tot): 50/50, tx: 740, lsn: 0/5000190, prev 0/5000150, \
+desc: COMMIT 2026-11-23 15:37:27.703421 UTC; subxacts: 741
+"""
+
+
+def test_rows_that_it_alone_holds_are_kept_while_it_is_masked(host: Host) -> None:
+    host.segment("000000010000000000000005")
+    host.told = TOLD
+    answer = module.act(host.given(), check_mode=False)
+    assert host.done == ["masked", "read", "checkpoint", "rewind", "unmasked", "started as standby"]
+    assert (answer["kept_transactions"], answer["kept_rows"]) == (1, 2)
+    kept = Path(answer["kept"])
+    assert (kept / "rows.jsonl").read_text(encoding="utf-8") == '{"row": 1}\n{"row": 2}\n'
+    about = json.loads((kept / "diverged.json").read_text(encoding="utf-8"))
+    assert about["tables"] == {"orders.public.t's": {"inserted": 1}}
+    assert about["last_commit"] == "2026-11-23 15:37:27.703421 UTC"
+
+
+def test_rows_that_cannot_be_read_are_not_overwritten(host: Host) -> None:
+    host.segment("000000010000000000000005")
+    host.told, host.reading_fails = TOLD, True
+    with pytest.raises(UnknownError, match="cannot be read") as error:
+        module.act(host.given(), check_mode=False)
+    assert "keep_diverged=false" in str(error.value.next_step)
+    assert host.done == ["masked", "read"]
 
 
 def test_no_room_for_that_wal_is_a_refusal_before_anything_is_overwritten(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host.segment("000000010000000000000006")
-    monkeypatch.setattr(rejoin.shutil, "disk_usage", lambda _path: type("Usage", (), {"free": 1})())
+    monkeypatch.setattr(diverged.shutil, "disk_usage", lambda _path: type("Usage", (), {"free": 1})())
     with pytest.raises(RefusedError, match="no room"):
         module.act(host.given(), check_mode=False)
     assert host.done == []
