@@ -55,6 +55,11 @@ options:
     type: list
     elements: str
     default: []
+  accepted_loss:
+    description:
+      - Why acknowledged rows could be given up, where somebody did so before they were lost, as with the loss of a region.
+      - The objective C(rpo_seconds) then says whether the loss is a failure; without one, it is.
+    type: str
   checks:
     description: More checks for the verdict, each with C(name), C(verdict) and C(reason).
     type: list
@@ -160,6 +165,7 @@ def argument_spec() -> dict[str, t.Any]:
         "outage_expected": {"type": "bool", "default": True},
         "failures_allowed": {"type": "bool", "default": True},
         "required": {"type": "list", "elements": "str", "default": []},
+        "accepted_loss": {"type": "str"},
         "checks": {"type": "list", "elements": "dict", "default": []},
     }
 
@@ -182,6 +188,7 @@ def act(params: dict[str, t.Any]) -> dict[str, t.Any]:
         outage_expected=params["outage_expected"],
         failures_allowed=params["failures_allowed"],
         required=tuple(params["required"]),
+        accepted_loss=params["accepted_loss"],
         more_checks=tuple(params["checks"]),
     )
     try:

@@ -82,6 +82,32 @@ def test_a_lost_row_fails_and_is_counted_in_three_units() -> None:
     assert {"acknowledged_is_there", "rpo_transactions"} <= failed
 
 
+@pytest.mark.parametrize(
+    ("objectives", "verdict"),
+    [
+        ({"rto_seconds": 10, "rpo_seconds": 300}, "passed"),
+        ({"rto_seconds": 10, "rpo_seconds": 0.05}, "failed"),
+        ({"rto_seconds": 10, "rpo_seconds": 300, "rpo_transactions": 0}, "failed"),
+        ({"rto_seconds": 10}, "failed"),
+    ],
+)
+def test_a_loss_that_was_taken_on_is_judged_by_the_rpo(objectives: dict[str, float], verdict: str) -> None:
+    report = judged(account(ledger_lines(), missing=[20]), objectives=objectives, accepted_loss="region a is gone")
+    assert report["verdict"] == verdict
+    assert report["rpo"]["transactions"] == 1
+
+
+def test_a_hole_is_never_taken_on() -> None:
+    report = judged(
+        account(ledger_lines(), missing=[19]),
+        objectives={"rto_seconds": 10, "rpo_seconds": 300},
+        accepted_loss="region a is gone",
+    )
+    checks = {check["name"]: check for check in report["checks"]}
+    assert (report["verdict"], checks["no_holes"]["verdict"]) == ("failed", "failed")
+    assert checks["acknowledged_is_there"]["reason"].endswith("accepted beforehand (region a is gone)")
+
+
 def test_a_slow_recovery_fails() -> None:
     assert judged(account(ledger_lines(gap=11)))["verdict"] == "failed"
 
