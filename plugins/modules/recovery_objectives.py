@@ -57,7 +57,7 @@ options:
     default: []
   accepted_loss:
     description:
-      - Why acknowledged rows could be given up, where somebody did so before they were lost, as with the loss of a region.
+      - Why acknowledged rows could be given up, where somebody did so before they were lost, as with a lost region.
       - The objective C(rpo_seconds) then says whether the loss is a failure; without one, it is.
     type: str
   checks:

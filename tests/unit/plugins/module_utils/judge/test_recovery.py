@@ -17,13 +17,15 @@ SECOND = 1_000_000_000
 OBJECTIVES = {"rto_seconds": 10, "rpo_seconds": 300, "rpo_transactions": 0, "availability_percent": 99.95}
 
 
-def ledger_lines(*, gap: float = 4.0, failed: bool = True, footer: bool = True) -> list[str]:
-    """One client: a row a tenth of a second for 2 s, a gap with one failed attempt (or none), then 2 s more."""
+def ledger_lines(*, gap: float = 4.0, failed: bool = True, footer: bool = True, promoted: int = 1) -> list[str]:
+    """One client: a row a tenth of a second for 2 s, a gap with one failed attempt (or none), then 2 s more, on the
+    timeline ``promoted``.
+    """
     records: list[dict[str, t.Any]] = [
         {"type": "header", "version": 1, "run": "5a1b7a54-7f0a-4a3e-8e0e-5d3f0f4f0001", "name": "t", "clients": 1,
          "interval_seconds": 0.1, "begin_ns": 0, "boot_id": "b", "utc": "x", "realtime_minus_monotonic_ns": 1},
     ]  # fmt: skip
-    seq, moment = 0, 0.0
+    seq, moment, timeline = 0, 0.0, 1
 
     def add(outcome: str, seconds: float) -> None:
         nonlocal seq, moment
@@ -32,7 +34,7 @@ def ledger_lines(*, gap: float = 4.0, failed: bool = True, footer: bool = True) 
         acked = outcome == "acked"
         records.append(
             {"client": 0, "seq": seq, "begin_ns": round(begin * SECOND) + 1, "end_ns": round(moment * SECOND),
-             "outcome": outcome, "server": "a" if acked else None, "timeline": 1 if acked else None,
+             "outcome": outcome, "server": "a" if acked else None, "timeline": timeline if acked else None,
              "lsn": f"0/{seq * 16:X}" if acked else None, "error": None}
         )  # fmt: skip
 
@@ -41,6 +43,7 @@ def ledger_lines(*, gap: float = 4.0, failed: bool = True, footer: bool = True) 
     if failed:
         add("failed", gap / 2)
         gap /= 2
+    timeline = promoted
     add("acked", gap)
     for _try in range(20):
         add("acked", 0.1)
@@ -92,7 +95,9 @@ def test_a_lost_row_fails_and_is_counted_in_three_units() -> None:
     ],
 )
 def test_a_loss_that_was_taken_on_is_judged_by_the_rpo(objectives: dict[str, float], verdict: str) -> None:
-    report = judged(account(ledger_lines(), missing=[20]), objectives=objectives, accepted_loss="region a is gone")
+    report = judged(
+        account(ledger_lines(promoted=2), missing=[20]), objectives=objectives, accepted_loss="region a is gone"
+    )
     assert report["verdict"] == verdict
     assert report["rpo"]["transactions"] == 1
 
