@@ -101,6 +101,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import Deadline
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.members import read_descriptor, read_members
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.promotion import slot_name
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import run
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, ResilienceError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import topology
@@ -122,13 +123,11 @@ def left_over(members: t.Sequence[dict[str, t.Any]], without: t.Collection[str])
     return [one for one in members if one["name"] not in without]
 
 
-def as_result(
-    cluster: str, members: t.Sequence[topology.Member], tolerated: t.Collection[str] = ()
-) -> dict[str, t.Any]:
+def as_result(facts: dict[str, t.Any], members: t.Sequence[topology.Member], verdict: Verdict) -> dict[str, t.Any]:
     """The members and their judgement, as the module returns them."""
     primary = topology.sole_primary(members)
     return {
-        "cluster": cluster,
+        "cluster": facts["cluster"],
         "primary": primary.name if primary else None,
         "timeline": primary.timeline if primary else None,
         "members": [
@@ -139,9 +138,14 @@ def as_result(
             }
             for member in members
         ],
-        "hazards": [hazard.as_dict() for hazard in topology.hazards(members)],
-        "verdict": topology.verdict(members, tolerated).value,
+        "hazards": [hazard.as_dict() for hazard in topology.hazards(members, receivers_of(facts))],
+        "verdict": verdict.value,
     }
+
+
+def receivers_of(facts: dict[str, t.Any]) -> dict[str, str]:
+    """Slot and name of each receiver of the cluster."""
+    return {slot_name(name): name for name in facts.get("receivers", [])}
 
 
 def main() -> None:
@@ -155,19 +159,19 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    tolerated = module.params["tolerated"]
     try:
         facts = read_descriptor(module.params["descriptor"])
         facts["members"] = left_over(facts["members"], module.params["without"])
         deadline = Deadline(module.params["healthy_within"])
         while True:
             members = read_members(facts, timeout=module.params["timeout"], run=run)
-            if topology.verdict(members, tolerated) is Verdict.PASSED or deadline.expired():
+            verdict = topology.verdict(members, module.params["tolerated"], receivers_of(facts))
+            if verdict is Verdict.PASSED or deadline.expired():
                 break
             time.sleep(min(INTERVAL, deadline.left()))
     except ResilienceError as error:
         module.fail_json(**error.as_result())
-    module.exit_json(changed=False, **as_result(facts["cluster"], members, tolerated))
+    module.exit_json(changed=False, **as_result(facts, members, verdict))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery_end import lsn_to_int
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.verdict import Check, Verdict, worst
 
+NOBODY: t.Mapping[str, str] = {}
+
 
 class Standing(str, enum.Enum):
     """What a member was seen as. Stable words: playbooks and dashboards depend on them."""
@@ -71,21 +73,26 @@ def sole_primary(members: t.Sequence[Member]) -> Member | None:
     return primaries[0] if len(primaries) == 1 else None
 
 
-def hazards(members: t.Sequence[Member]) -> list[Hazard]:
-    """Everything that is wrong, worst first."""
+def hazards(members: t.Sequence[Member], receivers: t.Mapping[str, str] = NOBODY) -> list[Hazard]:
+    """Everything that is wrong, worst first.
+
+    :param receivers: who receives WAL beside the standbys: slot and name.
+    """
     found = [*_of_cluster(members)]
     primary = sole_primary(members)
     if primary is not None:
-        found += _of_primary(primary)
+        found += [*_of_primary(primary), *_of_receivers(primary, receivers)]
         for member in members:
             if member.standing is Standing.STANDBY:
                 found += _of_standby(member, primary)
     return sorted(found, key=lambda hazard: hazard.verdict is not Verdict.FAILED)
 
 
-def verdict(members: t.Sequence[Member], tolerated: t.Collection[str] = ()) -> Verdict:
+def verdict(
+    members: t.Sequence[Member], tolerated: t.Collection[str] = (), receivers: t.Mapping[str, str] = NOBODY
+) -> Verdict:
     """passed only where every member was seen and nothing is wrong, but for the hazards of these codes."""
-    counted = [hazard for hazard in hazards(members) if hazard.code not in tolerated]
+    counted = [hazard for hazard in hazards(members, receivers) if hazard.code not in tolerated]
     found = [Check(hazard.code, hazard.verdict, hazard.detail) for hazard in counted]
     return worst(found) if found else Verdict.PASSED
 
@@ -133,6 +140,13 @@ def _of_primary(primary: Member) -> t.Iterator[Hazard]:
     if primary.archiver.get("failing"):
         detail = f"{primary.name} cannot archive {primary.archiver['last_failed']}"
         yield Hazard("archiver_failing", Verdict.FAILED, detail)
+
+
+def _of_receivers(primary: Member, receivers: t.Mapping[str, str]) -> t.Iterator[Hazard]:
+    active = {slot["name"] for slot in primary.slots if slot["active"]}
+    for slot, name in sorted(receivers.items()):
+        if slot not in active:
+            yield Hazard("receiver_away", Verdict.FAILED, f"{name} receives nothing from {primary.name}")
 
 
 def _of_standby(standby: Member, primary: Member) -> t.Iterator[Hazard]:

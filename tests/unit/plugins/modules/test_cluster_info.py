@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import pytest
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError
-from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import candidate
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import candidate, topology
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.topology import Member, Standing
 from ansible_collections.fraiseql.resilience.plugins.modules import cluster_info
 
@@ -18,22 +20,26 @@ STANDBY = PRIMARY._replace(
 )
 
 
+def seen(members: list[Member]) -> dict[str, t.Any]:
+    return cluster_info.as_result({"cluster": "orders"}, members, topology.verdict(members))
+
+
 def test_the_result_names_the_primary_and_each_lag() -> None:
-    result = cluster_info.as_result("orders", [PRIMARY, STANDBY])
+    result = seen([PRIMARY, STANDBY])
     assert (result["cluster"], result["primary"], result["timeline"]) == ("orders", "pg-a1", 3)
     assert (result["verdict"], result["hazards"]) == ("passed", [])
     assert [(one["standing"], one["lag_bytes"]) for one in result["members"]] == [("primary", 0), ("standby", 0x48)]
 
 
 def test_without_a_primary_there_is_no_lag() -> None:
-    result = cluster_info.as_result("orders", [STANDBY])
+    result = seen([STANDBY])
     assert (result["primary"], result["timeline"], result["verdict"]) == (None, None, "failed")
     assert result["members"][0]["lag_bytes"] is None
     assert result["hazards"][0]["code"] == "no_primary"
 
 
 def test_a_candidate_is_chosen_from_the_result_as_it_is() -> None:
-    result = cluster_info.as_result("orders", [PRIMARY, STANDBY])
+    result = seen([PRIMARY, STANDBY])
     assert candidate.switchover(result).candidate == "pg-a2"
 
 

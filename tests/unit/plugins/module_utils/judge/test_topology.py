@@ -81,6 +81,16 @@ def test_a_fault_is_found_alone_and_fails(code: str) -> None:
     assert topology.verdict([primary, standby, REMOTE], tolerated=["no_primary"]) is Verdict.FAILED
 
 
+def test_a_receiver_that_receives_nothing_is_a_hazard() -> None:
+    receivers = {"repo_a_receiver": "repo-a-receiver"}
+    slot = {"name": "repo_a_receiver", "active": True, "wal_status": "reserved"}
+    there, away = [{**PRIMARY._asdict(), "slots": [*PRIMARY.slots, {**slot, "active": on}]} for on in (True, False)]
+    assert topology.verdict([Member(**there), STANDBY, REMOTE], receivers=receivers) is Verdict.PASSED
+    for gone in (Member(**away), PRIMARY):
+        [hazard] = topology.hazards([gone, STANDBY, REMOTE], receivers)
+        assert (hazard.code, hazard.detail) == ("receiver_away", "repo-a-receiver receives nothing from pg-a1")
+
+
 def test_two_primaries_have_no_primary_among_them() -> None:
     members = [PRIMARY, STANDBY._replace(standing=Standing.PRIMARY), REMOTE]
     assert codes(members) == ["two_primaries"]
