@@ -239,12 +239,14 @@ class Client:
     def argv(self, *arguments: str) -> list[str]:
         return [self.program, f"--stanza={self.stanza}", *self.options, *arguments]
 
-    def call(self, *arguments: str, timeout: float | None = None, level: str = "off") -> Completed:
-        """One command.
+    def call(
+        self, *arguments: str, timeout: float | None = None, level: str = "off", stderr_level: str = "warn"
+    ) -> Completed:
+        """One command. ``level``: what it logs to its output; ``stderr_level``: and to its errors.
 
         :raises CommandFailed: with the meaning of pgBackRest's complaint and the next step.
         """
-        argv = self.argv(f"--log-level-console={level}", "--log-level-stderr=warn", *arguments)
+        argv = self.argv(f"--log-level-console={level}", f"--log-level-stderr={stderr_level}", *arguments)
         try:
             return self.run(argv, timeout=timeout or self.timeout, user=self.user, env=self.env)
         except CommandTimedOut as error:

@@ -51,8 +51,9 @@ class Timeline:
     partials: tuple[int, ...] = ()
     #: Segments that are there twice with different content: two servers wrote the same timeline.
     contradictions: tuple[int, ...] = ()
-    #: When each segment arrived, seconds since 1970.
+    #: When each segment arrived, seconds since 1970; and when the history did, 0 without one.
     arrived: t.Mapping[int, int] = field(default_factory=dict)
+    history_time: int = 0
 
     @property
     def last_time(self) -> int:
@@ -95,6 +96,15 @@ class Chain:
         """The timeline whose last segment arrived last."""
         known = [timeline for timeline in self.timelines.values() if timeline.spans]
         return max(known, key=lambda timeline: (timeline.last_time, timeline.number)).number if known else None
+
+    def unborn(self) -> list[Timeline]:
+        """Timelines beyond the newest that have a history and no WAL. A promotion archives its history first."""
+        newest = self.newest() or 0
+        return [
+            line
+            for line in self.timelines.values()
+            if line.history and not line.spans and not line.partials and line.number > newest
+        ]
 
     def lineage(self, number: int) -> list[tuple[int, int | None]]:
         """The path that recovery to the end of a timeline takes: ``(timeline, leaves it at LSN)``, oldest first.
@@ -175,7 +185,7 @@ def walk(
     :param histories: the text of each timeline's history file, by timeline.
     """
     found: dict[int, _Found] = {}
-    listed: set[int] = set()
+    listed: dict[int, int] = {}
     strange: list[str] = []
     for path, time in files.items():
         name = path.rpartition("/")[2]
@@ -184,11 +194,11 @@ def walk(
         if segment is not None:
             _note(found, segment, time, segment_size)
         elif history is not None:
-            listed.add(int(history.group(1), 16))
+            listed[int(history.group(1), 16)] = time
         elif not name.endswith(".backup") and not name.startswith("archive.info"):
             strange.append(path)
     timelines = {}
-    for number in sorted(found.keys() | listed):
+    for number in sorted(found.keys() | listed.keys()):
         seen = found.get(number, _Found())
         timelines[number] = Timeline(
             number=number,
@@ -198,6 +208,7 @@ def walk(
             partials=tuple(sorted(seen.partials)),
             contradictions=tuple(sorted(n for n, sums in seen.sums.items() if len(sums) > 1)),
             arrived=seen.arrived,
+            history_time=listed.get(number, 0),
         )
     lost = tuple(n for n in sorted(found) if n > 1 and n not in listed)
     return Chain(repo, segment_size, timelines, lost, tuple(strange))

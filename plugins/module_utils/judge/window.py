@@ -244,7 +244,21 @@ def judge_repository(holdings: Holdings, own: t.Sequence[Window]) -> list[Check]
     checks.append(
         _check(f"{name}: no segment is there twice", not twice, f"two servers wrote {', '.join(twice)}: a split brain")
     )
-    return checks
+    return [*checks, _foreign(chain)]
+
+
+def _foreign(chain: Chain) -> Check:
+    """A history without WAL, while WAL of another timeline came after it, is of a server that nobody follows."""
+    name, unborn = f"repository {chain.repo}: no timeline is foreign", chain.unborn()
+    newest = chain.timelines[chain.newest() or 0].last_time if unborn and chain.newest() else 0
+    foreign = [line for line in unborn if line.history_time < newest]
+    listed = ", ".join(f"{line.number:08X}.history" for line in foreign or unborn)
+    if foreign:
+        reason = f"{listed} arrived before WAL of timeline {chain.newest()}, and nothing was ever written on it"
+        return Check(name, Verdict.FAILED, reason)
+    if unborn:
+        return Check(name, Verdict.UNKNOWN, f"{listed} is there without WAL; right after a promotion it comes soon")
+    return Check(name, Verdict.PASSED, "")
 
 
 def without_wal(holdings: Holdings) -> list[str]:

@@ -180,6 +180,27 @@ def test_a_lost_history_is_told() -> None:
     assert answer.inside is False and "can't restore timeline 2; possible: 1" in answer.reason
 
 
+def test_a_history_that_nobody_ever_wrote_on_is_foreign() -> None:
+    foreign = held(wal(1, 1, 20), backup("F1", 3), histories={99: HISTORY})
+    assert "00000063.history arrived before WAL of timeline 1" in failures(foreign)["no timeline is foreign"]
+    assert judged(foreign, "lsn", "0/5000000").timeline == 1
+
+
+def test_a_promotion_that_has_archived_only_its_history_yet_is_no_failure() -> None:
+    files = {**wal(1, 1, 20), "00000002.history": NOON + 3600}
+    holdings = Holdings(wal_chain.walk(1, files, {2: HISTORY}), (backup("F1", 3),), frozenset({"F1"}), {})
+    checks = window.judge_repository(holdings, window.windows(holdings))
+    [check] = [check for check in checks if check.name.endswith("no timeline is foreign")]
+    assert check.verdict is Verdict.UNKNOWN
+    assert "right after a promotion" in check.reason
+
+
+def test_a_history_that_was_left_behind_is_none() -> None:
+    """As of a restore that was killed before its first WAL, and begun again."""
+    left = held({**wal(1, 1, 12), **wal(3, 12, 20)}, backup("F1", 3), histories={2: HISTORY, 3: HISTORY})
+    assert "no timeline is foreign" not in failures(left)
+
+
 def test_the_second_repository_helps_out() -> None:
     stale = held(wal(1, 1, 12), backup("F1", 3))
     other = held(wal(1, 1, 20), backup("G1", 4), ends={1: LAST}, repo=2)
