@@ -40,6 +40,14 @@ MEANINGS = (
     "first acknowledged write through the gateway", "every client writes again", "redundancy back",
     "archiving back, in every repository", "first new backup",
 )  # fmt: skip
+#: An approval as the page shows it, by its kind.
+APPROVALS = {
+    "ssh": "{approver} for {operation}, asked for by {requester}; key {key_fingerprint}, request {request_sha256}, "
+    "good until {expires_at}",
+    "awx": "{approver} for {operation}, asked for by {requester}; at {approved_at}, node {node} of AWX's workflow job "
+    "{workflow_job}",
+    "break_glass": "NOBODY for {operation}, asked for by {requester}, at {at}; {needed} needed: {reason}",
+}
 
 
 def page(report: t.Mapping[str, t.Any], ledger_lines: bytes) -> bytes:
@@ -110,6 +118,15 @@ def duration(value: float) -> str:
         if value >= length and value % length == 0:
             return f"{value / length:.0f} {unit}"
     return f"{value:g} s"
+
+
+def approval(one: t.Mapping[str, t.Any]) -> str:
+    """An approval in one line; one that somebody's own playbook reported, as it is."""
+    line = APPROVALS.get(str(one.get("kind")))
+    try:
+        return line.format_map(one) if line else " ".join(map(str, one.values()))
+    except KeyError:
+        return " ".join(map(str, one.values()))
 
 
 def _scene(report: t.Mapping[str, t.Any], ledger_lines: bytes) -> Scene:
@@ -214,5 +231,5 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(seconds=picture.seconds, size=size, duration=duration)
+    environment.filters.update(seconds=picture.seconds, size=size, duration=duration, approval=approval)
     return environment
