@@ -202,7 +202,7 @@ def _request_written(subject: judge.Subject, settings: Settings, now: datetime) 
 
 
 def _next_step(path: Path, request: judge.Request) -> str:
-    name, quoted = sources.NAMESPACE, shlex.quote(str(path))
+    name, quoted = judge.NAMESPACE, shlex.quote(str(path))
     sign = f"ssh-keygen -Y sign -n {name} -f <key> < {quoted} > {quoted}.<name>.sig"
     until = judge.stamp(request.expires_at)
     return (

@@ -18,10 +18,14 @@ from ansible.module_utils.urls import open_url
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import CommandError, InputError, UnknownError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import signature
-from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.approval import Node, Signed, Workflow, moment
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.approval import (
+    NAMESPACE,
+    Node,
+    Signed,
+    Workflow,
+    moment,
+)
 
-#: What a signature is for: one made for evidence, for a commit or for a login is no approval.
-NAMESPACE = "resilience-approval@fraiseql"
 #: Seconds for one question to AWX.
 TIMEOUT = 20.0
 #: The most nodes of a workflow that AWX tells at once.

@@ -19,6 +19,8 @@ from datetime import datetime, timedelta, timezone
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, RefusedError
 
 SCHEMA = "fraiseql.resilience/approval/1"
+#: What a signature is for: one made for evidence, for a commit or for a login is no approval.
+NAMESPACE = "resilience-approval@fraiseql"
 
 #: The one list of what is bound: variables that decide what happens to data, by name and by the beginning of the name.
 BOUND = frozenset({

@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+import shlex
 import typing as t
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import clocks, ledger, picture, signature
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.picture import Mark, Scene, Window
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.approval import NAMESPACE
 
 TEMPLATES = Path(__file__).resolve().parents[3] / "playbooks" / "templates" / "evidence"
 #: Follows the chain of the timeline to the hash that the report gives; a torn line is one that the next line calls so.
@@ -53,7 +55,7 @@ APPROVALS = {
 def page(report: t.Mapping[str, t.Any], ledger_lines: bytes) -> bytes:
     """The report of one operation."""
     template = _environment().get_template("report.html.j2")
-    return template.render(one=view(report, ledger_lines), verify=verify_commands()).encode("utf-8")
+    return template.render(one=view(report, ledger_lines), verify=[*verify_commands(), *approval_commands(report)]).encode("utf-8")
 
 
 def summary_page(title: str, table: t.Mapping[str, t.Any], drills: t.Sequence[dict[str, t.Any]]) -> bytes:
@@ -221,6 +223,20 @@ def verify_commands() -> list[str]:
         ),
         CHAIN_COMMAND,
     ]
+
+
+def approval_commands(report: t.Mapping[str, t.Any]) -> list[str]:
+    """What to type in the evidence folder to verify each signed approval."""
+    return [
+        f"ssh-keygen -Y verify -f {_beside(one['signature'], 'approvers')} -I {shlex.quote(one['approver'])} "
+        f"-n {NAMESPACE} -s {shlex.quote(one['signature'])} < {_beside(one['signature'], 'request.json')}"
+        for one in report["approvals"]
+        if one.get("kind") == "ssh" and {"signature", "approver"} <= set(one)
+    ]
+
+
+def _beside(name: str, other: str) -> str:
+    return shlex.quote(str(PurePosixPath(name).with_name(other)))
 
 
 def _environment() -> Environment:
