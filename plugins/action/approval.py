@@ -229,6 +229,6 @@ def _proof(
     for path in files:
         if path.name in counted:
             name = f"{folder}/request.json.{counted[path.name]}.sig"
-            kept[name] = path.read_text(encoding="utf-8")
+            kept[name] = path.read_text(encoding="utf-8", errors="replace")
             approvals[counted[path.name] - 1]["signature"] = name
-    return {**kept, f"{folder}/approvers": approvers.read_text(encoding="utf-8")}
+    return {**kept, f"{folder}/approvers": approvers.read_text(encoding="utf-8", errors="replace")}

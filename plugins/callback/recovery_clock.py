@@ -150,6 +150,8 @@ class CallbackModule(CallbackBase):
             self._say(f"{check['verdict']:>9}  {check['name']}: {check['reason']}", COLOURS.get(check["verdict"]))
 
     def _approvals(self, answer: t.Mapping[str, t.Any]) -> None:
+        if answer.get("needed") and not answer["approvals"]:
+            self._say(f"approvals that the operation itself will take: {answer['needed']}", "yellow")
         for one in answer.get("approvals", []):
             if one["kind"] == "break_glass":
                 self._say(

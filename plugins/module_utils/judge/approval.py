@@ -185,7 +185,7 @@ def read(content: bytes, path: str) -> Request:
         subject = Subject(operation, cluster, dict(found["parameters"]))
         request = Request(subject, requester, moment(found["requested_at"]), moment(found["expires_at"]))
         written = request.as_bytes()
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise InputError(
             f"this file is no request for an approval ({type(error).__name__}: {error})",
             given=f"resilience_approval={path}",

@@ -175,8 +175,9 @@ def test_a_killed_run_is_run_again_with_the_same_approval(office: Office) -> Non
 
 
 def test_check_mode_needs_none_and_writes_nothing(office: Office) -> None:
-    answer = office.run("--check", resilience_confirm=None, resilience_approvers=None)
+    answer = office.run("--check", resilience_confirm=None, resilience_approvers=None, resilience_accept_loss="gone")
     assert answer.rc == 0, answer.stdout
+    assert "approvals that the operation itself will take: 2" in answer.stdout
     assert not (office.folder / "approvals").exists()
 
 

@@ -105,7 +105,13 @@ def test_a_request_that_was_never_good_is_not_written(minutes: int) -> None:
         ask(FAILOVER, "carl", NOW, minutes)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"{}", b'{"operation": 1}', b"\xff", b"[" * 100_000])
+#: A moment that has no place in UTC.
+FAR = ask(FAILOVER, "carl", NOW, 60).as_bytes().replace(b"2026-11-23T10:12:03Z", b"9999-12-31T23:59:59-14:00")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"null", b"{}", b'{"operation": 1}', FAR, b"\xff", b"[" * 100_000]
+)
 def test_a_file_that_is_no_request_is_said_to_be_none(content: bytes) -> None:
     with pytest.raises(InputError, match="no request for an approval"):
         read(content, "r.json")
