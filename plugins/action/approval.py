@@ -78,10 +78,13 @@ class ActionModule(ActionBase):
     def _judged(self, given: Settings, variables: dict[str, t.Any]) -> Result:
         known = ClusterVariables(variables, given["cluster"], self._templar.template)
         mode = _mode(given["mode"] or known.setting(VARIABLES["mode"]))
-        if mode == "none" or _covered():
-            return {"changed": False, "mode": mode, "needed": 0, "approvals": []}
+        answer: Result = {"changed": False, "mode": mode, "needed": 0, "approvals": []}
+        if mode == "none":
+            return answer
         subject = judge.Subject(given["operation"], given["cluster"], judge.bound(known.matching(judge.is_bound)))
-        answer: Result = {"changed": False, "mode": mode, "needed": subject.needed, "approvals": []}
+        if _covered(subject):
+            return answer
+        answer["needed"] = subject.needed
         if self._task.check_mode:
             return answer
         settings = {
@@ -89,16 +92,23 @@ class ActionModule(ActionBase):
             for name, variable in VARIABLES.items()
         }
         settings["requester"] = _requester(settings, variables)
+        return {**answer, **self._approved(mode, subject, settings, variables)}
+
+    def _approved(self, mode: str, subject: judge.Subject, settings: Settings, variables: dict[str, t.Any]) -> Result:
+        """What is added to the answer, once it was handed over to the evidence."""
         now = datetime.now(timezone.utc)
-        if settings["break_glass"]:
-            return {**answer, **_broken(subject, settings, now)}
         files: dict[str, str] = {}
-        if mode == "awx":
+        if settings["break_glass"]:
+            approvals = [judge.break_glass(subject, settings["requester"], str(settings["break_glass"]), now)]
+        elif mode == "awx":
             approvals = self._asked_awx(subject, settings, variables, now)
         else:
             approvals, files = _asked_signers(subject, settings, now)
-        current.hand_over({"approvals": approvals, "files": files})
-        return {**answer, "approvals": approvals}
+        approved = {"approvals": approvals, "files": files}
+        current.hand_over(approved)
+        if subject.operation == "drill":
+            current.remember_drill({"subject": subject.as_dict(), "approved": approved})
+        return {"approvals": approvals, "warnings": [_warning(subject, settings)] if settings["break_glass"] else []}
 
     def _asked_awx(
         self, subject: judge.Subject, settings: Settings, variables: dict[str, t.Any], now: datetime
@@ -127,10 +137,17 @@ def _valid_minutes(settings: Settings) -> int:
         raise InputError("this is no number of minutes", given=f"resilience_approval_valid_minutes={given}") from None
 
 
-def _covered() -> bool:
-    """A drill was approved with all that it does. Any other operation is approved for itself alone."""
+def _covered(subject: judge.Subject) -> bool:
+    """Was it approved with the operation that it is a part of?"""
     bundle = current.opened()
-    return bundle is not None and bundle.opening()["operation"] == "drill"
+    if bundle is not None:
+        return judge.covers(bundle.inside(), subject.operation)
+    drill = current.drill()
+    if drill is None or not judge.ends_drill(judge.Subject(**drill["subject"]), subject):
+        return False
+    # It opens evidence of its own, which says the same.
+    current.hand_over(drill["approved"])
+    return True
 
 
 def _requester(settings: Settings, variables: dict[str, t.Any]) -> str:
@@ -143,14 +160,11 @@ def _of_awx(name: str, variables: dict[str, t.Any]) -> t.Any:
     return variables.get(f"awx_{name}") or variables.get(f"tower_{name}")
 
 
-def _broken(subject: judge.Subject, settings: Settings, now: datetime) -> Result:
-    approval = judge.break_glass(subject, settings["requester"], str(settings["break_glass"]), now)
-    current.hand_over({"approvals": [approval], "files": {}})
-    warning = (
-        f"BREAK GLASS: {subject} goes on WITHOUT APPROVAL, at the word of {approval['requester']}: "
-        f"{approval['reason']}. The report says so."
+def _warning(subject: judge.Subject, settings: Settings) -> str:
+    return (
+        f"BREAK GLASS: {subject} goes on WITHOUT APPROVAL, at the word of {settings['requester']}: "
+        f"{settings['break_glass']}. The report says so."
     )
-    return {"approvals": [approval], "warnings": [warning]}
 
 
 # ssh ------------------------------------------------------------------------------------------------------------------

@@ -11,11 +11,12 @@ module: approval
 short_description: Refuse an operation that nobody but its requester approved
 description:
   - An approval is for exactly one operation, cluster and set of parameters, and for a limited time. Parameters are the
-    variables that decide what happens to data, C(resilience_restore_*), C(resilience_candidate),
-    C(resilience_lost_primary), C(resilience_accept_loss), C(resilience_scenario), C(resilience_rejoin_keep) and
-    C(resilience_objectives), wherever they are set.
+    variables that decide what happens to data, wherever they are set. C(resilience_restore_*), C(resilience_candidate),
+    C(resilience_candidate_region), C(resilience_home_region), C(resilience_lost_primary), C(resilience_lost_region),
+    C(resilience_accept_loss), C(resilience_scenario), C(resilience_drill_region_fault), C(resilience_rejoin_keep) and
+    C(resilience_objectives).
   - One approver is needed, or two where data may be lost.
-  - Check mode needs no approval. An operation inside a drill is covered by the drill's own.
+  - Check mode needs no approval. An operation inside a drill, or inside a failback, is covered by the outer one's.
   - What was approved becomes part of the evidence that is opened next, and of its report.
 version_added: 1.0.0
 author:
@@ -126,8 +127,8 @@ needed:
   sample: 2
 approvals:
   description:
-    - Each approval that counts, as the report shows it; or that the glass was broken. Empty in check mode, and inside a
-      drill.
+    - Each approval that counts, as the report shows it; or that the glass was broken. Empty in check mode, and
+      where the approval of an outer operation covers this one.
   returned: success
   type: list
   elements: dict

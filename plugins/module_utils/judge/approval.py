@@ -24,14 +24,19 @@ NAMESPACE = "resilience-approval@fraiseql"
 
 #: The one list of what is bound: variables that decide what happens to data, by name and by the beginning of the name.
 BOUND = frozenset({
-    "resilience_accept_loss", "resilience_candidate", "resilience_lost_primary", "resilience_objectives",
+    "resilience_accept_loss", "resilience_candidate", "resilience_candidate_region", "resilience_drill_region_fault",
+    "resilience_home_region", "resilience_lost_primary", "resilience_lost_region", "resilience_objectives",
     "resilience_rejoin_keep", "resilience_scenario",
 })  # fmt: skip
 BOUND_PREFIX = "resilience_restore_"
 
 #: Operations, and scenarios of a drill, after which data are gone whatever the parameters say.
 LOSING = frozenset({"restore_commit"})
-LOSING_SCENARIOS = frozenset({"data_loss", "members_lost"})
+LOSING_SCENARIOS = frozenset({"data_loss", "members_lost", "region_lost"})
+#: What a playbook that runs others is approved with. A drill is approved with all that it does.
+CONTAINS: t.Final = {"failback": frozenset({"rejoin", "switchover"})}
+#: By scenario, what a drill still does once its own evidence is sealed.
+AFTER_DRILL: t.Final = {"region_lost": frozenset({"failback"})}
 #: Parameters that choose an end of the WAL which need not be the newest.
 CHOOSING = ("resilience_restore_target", "resilience_restore_timeline", "resilience_restore_repo")
 #: Words that Ansible reads as no, for parameters that keep data unless they are one of these.
@@ -150,7 +155,19 @@ def may_lose_data(subject: Subject) -> bool:
     if subject.operation == "restore":
         newest = given.get("resilience_restore_type", "default") == "default" and not any(map(given.get, CHOOSING))
         return not newest or _refused(given.get("resilience_restore_keep"))
-    return subject.operation == "rejoin" and _refused(given.get("resilience_rejoin_keep"))
+    rejoins = subject.operation == "rejoin" or "rejoin" in CONTAINS.get(subject.operation, ())
+    return rejoins and _refused(given.get("resilience_rejoin_keep"))
+
+
+def covers(under_way: Sequence[str], operation: str) -> bool:
+    """Was an operation approved with one that it runs inside? ``under_way``: those that its evidence is open for."""
+    return any(outer == "drill" or operation in CONTAINS.get(outer, ()) for outer in under_way)
+
+
+def ends_drill(drill: Subject, subject: Subject) -> bool:
+    """Is this what an approved drill of the same run still does after its own evidence is sealed?"""
+    scenario = str(drill.parameters.get("resilience_scenario"))
+    return subject.cluster == drill.cluster and subject.operation in AFTER_DRILL.get(scenario, ())
 
 
 def _refused(keep: t.Any) -> bool:

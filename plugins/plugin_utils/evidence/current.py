@@ -74,3 +74,17 @@ def handed_over() -> dict[str, t.Any]:
         return {"approvals": [], "files": {}}
     kept.unlink()
     return approved
+
+
+def remember_drill(about: t.Mapping[str, t.Any]) -> None:
+    """Keep what was approved with a drill, for what it does once its evidence is sealed."""
+    write(_of_run("drill"), json.dumps(about).encode("ascii"))
+
+
+def drill() -> dict[str, t.Any] | None:
+    """What :func:`remember_drill` kept in this run."""
+    try:
+        about: dict[str, t.Any] = json.loads(_of_run("drill").read_bytes())
+    except FileNotFoundError:
+        return None
+    return about

@@ -333,6 +333,24 @@ def test_a_drill_is_approved_with_all_that_it_does(office: Office) -> None:
     assert [one["operation"] for one in answer.report["approvals"]] == ["drill"]
 
 
+def test_a_drill_is_approved_with_what_it_does_after_its_seal(office: Office) -> None:
+    """region_lost ends with a failback, which has evidence of its own and runs two more operations."""
+    given = {"operation": "drill", "resilience_scenario": "region_lost"}
+    request = office.ask(**given)
+    office.sign(request, "anna", "bob")
+    home = [{**BEGIN, "vars": {"operation": operation}} for operation in ("failback", "rejoin", "switchover")]
+    answer = office.run(resilience_approval=str(request), tasks=[SEALED, *home], **given)
+    assert answer.rc == 0, answer.stdout
+    reports = [json.loads((folder / "report.json").read_text()) for folder in answer.folders]
+    assert [one["operation"] for one in reports] == ["drill", "failback"]
+    assert reports[0]["approvals"] == reports[1]["approvals"]
+    assert [one["operation"] for one in reports[1]["approvals"]] == ["drill", "drill"]
+    after = [SEALED, {**BEGIN, "vars": {"operation": "failover"}}]
+    answer = office.run(resilience_approval=str(request), tasks=after, **given)
+    assert answer.rc != 0
+    assert "the operation is failover here, and drill was approved" in answer.stdout
+
+
 def test_the_approval_of_one_operation_covers_no_other_of_the_same_run(office: Office) -> None:
     request = office.ask(operation="rejoin")
     office.sign(request, "anna")

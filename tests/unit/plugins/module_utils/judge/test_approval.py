@@ -64,7 +64,10 @@ def refused(*signatures: Signed, **given: t.Any) -> str:
         ("restore_commit", {}, True),
         ("rejoin", {}, False),
         ("rejoin", {"rejoin_keep": "false"}, True),
+        ("failback", {}, False),
+        ("failback", {"rejoin_keep": "false"}, True),
         ("drill", {"scenario": "planned_switchover"}, False),
+        ("drill", {"scenario": "region_lost"}, True),
         ("drill", {"scenario": "data_loss"}, True),
         ("drill", {"scenario": "members_lost"}, True),
     ],
@@ -73,6 +76,32 @@ def test_two_have_to_approve_what_may_lose_data(operation: str, parameters: dict
     subject = Subject(operation, "orders", {f"resilience_{name}": value for name, value in parameters.items()})
     assert may_lose_data(subject) is losing
     assert subject.needed == (2 if losing else 1)
+
+
+@pytest.mark.parametrize(
+    ("under_way", "operation", "covered"),
+    [
+        ([], "failover", False),
+        (["drill"], "failover", True),
+        (["drill", "failover"], "restore", True),
+        (["failback"], "rejoin", True),
+        (["failback", "rejoin"], "switchover", True),
+        (["failback"], "failover", False),
+        (["rejoin"], "switchover", False),
+    ],
+)
+def test_an_operation_is_approved_with_the_one_it_is_a_part_of(
+    under_way: list[str], operation: str, covered: bool
+) -> None:
+    assert approval.covers(under_way, operation) is covered
+
+
+def test_only_what_a_drill_ends_with_is_approved_with_it_after_its_seal() -> None:
+    drill = Subject("drill", "orders", {"resilience_scenario": "region_lost"})
+    assert approval.ends_drill(drill, Subject("failback", "orders", {}))
+    assert not approval.ends_drill(drill, Subject("failback", "billing", {}))
+    assert not approval.ends_drill(drill, Subject("failover", "orders", {}))
+    assert not approval.ends_drill(Subject("drill", "orders", {}), Subject("failback", "orders", {}))
 
 
 def test_parameters_are_those_that_decide_about_data_however_they_are_given() -> None:
