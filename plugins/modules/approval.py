@@ -145,12 +145,19 @@ approvals:
       description: What was approved.
       type: str
       sample: restore
+    subject:
+      description: The same with cluster and parameters, in words.
+      type: str
+      sample: restore of orders resilience_restore_type=immediate
+    parameters:
+      description: The parameters that were approved, by the variable's name.
+      type: dict
     requester:
       description: Who asked.
       type: str
       sample: bob
     subject_sha256:
-      description: SHA-256 of operation, cluster and parameters.
+      description: SHA-256 of operation, cluster and parameters, as indented JSON with sorted keys.
       type: str
     key_fingerprint:
       description: The approver's key (V(ssh)).

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import ssl
 import typing as t
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -129,7 +128,7 @@ class Controller:
             # A redirect would carry the token to another place.
             reply = open_url(url, headers=headers, timeout=TIMEOUT, ca_path=self.ca, follow_redirects="none")
             found = json.loads(reply.read())
-        except (OSError, HTTPException, ssl.SSLError, ValueError) as error:
+        except (OSError, HTTPException, ValueError) as error:
             raise UnknownError(f"AWX gave no answer: {error}", given=url, next_step=_AWX_NEXT) from error
         if not isinstance(found, dict):
             raise UnknownError("AWX gave an answer that is no object", given=url)

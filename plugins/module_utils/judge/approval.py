@@ -399,7 +399,14 @@ def same_person(one: str, other: str) -> bool:
 
 
 def _about(subject: Subject, requester: str) -> Approval:
-    return {"operation": subject.operation, "requester": requester, "subject_sha256": subject.sha256}
+    """What every kind of approval says: in words, and so that its hash can be made again."""
+    return {
+        "subject": str(subject),
+        "operation": subject.operation,
+        "parameters": dict(subject.parameters),
+        "requester": requester,
+        "subject_sha256": subject.sha256,
+    }
 
 
 def _count(signatures: Sequence[Signed], excluded: Mapping[str, str]) -> tuple[dict[str, Signed], list[str]]:

@@ -44,11 +44,11 @@ MEANINGS = (
 )  # fmt: skip
 #: An approval as the page shows it, by its kind.
 APPROVALS = {
-    "ssh": "{approver} for {operation}, asked for by {requester}; key {key_fingerprint}, request {request_sha256}, "
+    "ssh": "{approver} for {subject}, asked for by {requester}; key {key_fingerprint}, request {request_sha256}, "
     "good until {expires_at}",
-    "awx": "{approver} for {operation}, asked for by {requester}; at {approved_at}, node {node} of AWX's workflow job "
+    "awx": "{approver} for {subject}, asked for by {requester}; at {approved_at}, node {node} of AWX's workflow job "
     "{workflow_job}",
-    "break_glass": "NOBODY for {operation}, asked for by {requester}, at {at}; {needed} needed: {reason}",
+    "break_glass": "NOBODY for {subject}, asked for by {requester}, at {at}; {needed} needed: {reason}",
 }
 
 

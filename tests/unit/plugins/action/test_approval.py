@@ -158,7 +158,7 @@ def test_an_auditor_verifies_the_approval_in_the_evidence_offline(office: Office
     assert approval["key_fingerprint"] in done.stdout.decode()
     kinds = [event["kind"] for event in answer.events]
     assert kinds == ["opened", "approval", "added", "added", "added", "sealed"]
-    assert "anna@example.org for failover, asked for by carl" in page
+    assert "anna@example.org for failover of lab, asked for by carl" in page
     assert 'class="alarm"' not in page
     verified = {"name": "v", "fraiseql.resilience.evidence": {"state": "verified", "path": str(answer.folder)}}
     assert office.control.play([verified]).rc == 0
@@ -384,7 +384,7 @@ def test_awx_tells_who_approved(office: Office, awx: t.Any) -> None:
     assert answer.rc == 0, answer.stdout
     [approval] = answer.report["approvals"]
     assert (approval["kind"], approval["approver"], approval["requester"]) == ("awx", "anna", "carl")
-    assert "anna for failover, asked for by carl" in (answer.folder / "report.html").read_text()
+    assert "anna for failover of lab, asked for by carl" in (answer.folder / "report.html").read_text()
     assert awx.token not in answer.stdout
     assert not [path for path in answer.folder.rglob("*") if path.is_file() and awx.token in path.read_text()]
 
