@@ -48,7 +48,7 @@ APPROVALS = {
     "good until {expires_at}",
     "awx": "{approver} for {subject}, asked for by {requester}; at {approved_at}, node {node} of AWX's workflow job "
     "{workflow_job}",
-    "break_glass": "NOBODY for {subject}, asked for by {requester}, at {at}; {needed} needed: {reason}",
+    "break_glass": "nobody for {subject}, at the word of {requester}, {at}; needed were {needed}. Reason: {reason}",
 }
 
 

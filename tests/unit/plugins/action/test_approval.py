@@ -317,9 +317,8 @@ def test_a_broken_glass_goes_on_and_is_loud(office: Office) -> None:
         "carl",
     )
     page = (answer.folder / "report.html").read_text()
-    assert (
-        '<p class="alarm" role="alert"><strong>Break glass: this was run WITHOUT APPROVAL.</strong> NOBODY for' in page
-    )
+    assert '<p class="alarm" role="alert"><strong>Break glass: this was run WITHOUT APPROVAL.</strong>' in page
+    assert "Approved by nobody for failover of lab, at the word of carl" in page
     assert "nobody &lt;b&gt;answers" in page
 
 
