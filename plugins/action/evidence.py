@@ -112,6 +112,7 @@ class ActionModule(ActionBase):
         else:
             _refuse_other_cluster(bundle, cluster)
             bundle.timeline.append("joined", operation=operation, scenario=scenario)
+        _keep_approvals(bundle)
         opening = bundle.opening()
         facts = {"resilience_evidence_path": str(bundle.path), "resilience_operation": opening["operation"]}
         return {
@@ -188,6 +189,7 @@ class ActionModule(ActionBase):
         whole: Result = {}
         for part in [*bundle.reported_inside(), reported]:
             whole = reports.merge(whole, part)
+        whole["approvals"] = [*bundle.approved(), *whole.get("approvals", [])]
         return {"changed": True, **self._seal(bundle, whole, given, variables), **_marks(bundle)}
 
     def _seal(self, bundle: Bundle, whole: Result, given: Result, variables: dict[str, t.Any]) -> Result:
@@ -273,6 +275,15 @@ def _refuse_other_cluster(bundle: Bundle, cluster: str) -> None:
             "an operation on another cluster is under way in this run", given=cluster, possible=other,
             next_step="run it by itself",
         )  # fmt: skip
+
+
+def _keep_approvals(bundle: Bundle) -> None:
+    """What the approval before it handed over becomes part of the evidence, and of its report."""
+    approved = current.handed_over()
+    for approval in approved["approvals"]:
+        bundle.timeline.append("approval", approval=approval)
+    for name, text in approved["files"].items():
+        bundle.add(name, text.encode("utf-8"))
 
 
 def _content(given: Result) -> bytes:

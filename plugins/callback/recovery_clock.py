@@ -50,6 +50,7 @@ from ansible_collections.fraiseql.resilience.plugins.plugin_utils.evidence impor
 NAME = "fraiseql.resilience.recovery_clock"
 TIMER = ("fraiseql.resilience.rto_timer", "rto_timer")
 EVIDENCE = ("fraiseql.resilience.evidence", "evidence")
+APPROVAL = ("fraiseql.resilience.approval", "approval")
 DEBUG = ("ansible.builtin.debug", "ansible.legacy.debug", "debug")
 COLOURS = {"passed": "green", "failed": "red", "unknown": "yellow"}
 #: The end of a reason that stands in the evidence, in characters.
@@ -86,7 +87,7 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:  # noqa: ARG002
         self._task_began = time.monotonic()
-        self._task_shown = not self._alone or _action(task) in (*TIMER, *EVIDENCE, *DEBUG)
+        self._task_shown = not self._alone or _action(task) in (*TIMER, *EVIDENCE, *APPROVAL, *DEBUG)
         self._waiting_for(task.get_name().strip())
 
     def v2_playbook_on_handler_task_start(self, task: t.Any) -> None:
@@ -103,6 +104,8 @@ class CallbackModule(CallbackBase):
             self._mark(answer)
         elif action in EVIDENCE:
             self._evidence(answer)
+        elif action in APPROVAL:
+            self._approvals(answer)
         elif action in DEBUG and self._alone:
             self._debug(answer)
 
@@ -145,6 +148,17 @@ class CallbackModule(CallbackBase):
             self._paths.append((answer["path"], answer["verdict"]))
         for check in answer.get("report", answer).get("checks", []) if isinstance(answer, dict) else []:
             self._say(f"{check['verdict']:>9}  {check['name']}: {check['reason']}", COLOURS.get(check["verdict"]))
+
+    def _approvals(self, answer: t.Mapping[str, t.Any]) -> None:
+        if answer.get("needed") and not answer["approvals"]:
+            self._say(f"approvals that the operation itself will take: {answer['needed']}", "yellow")
+        for one in answer.get("approvals", []):
+            if one["kind"] == "break_glass":
+                self._say(
+                    f"BREAK GLASS, {one['operation']} WITHOUT APPROVAL, {one['requester']}: {one['reason']}", "red"
+                )
+            else:
+                self._say(f"{one['operation']} approved by {one['approver']}", "green")
 
     def _debug(self, answer: t.Mapping[str, t.Any]) -> None:
         said = answer.get("msg")

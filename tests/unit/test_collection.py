@@ -192,10 +192,11 @@ def opened(path: Path) -> t.Iterator[dict[str, t.Any]]:
 
 
 @pytest.mark.parametrize("name", sorted(DESTRUCTIVE))
-def test_a_destructive_playbook_is_confirmed_before_anything_else(name: str) -> None:
+def test_a_destructive_playbook_is_confirmed_and_approved_before_anything_else(name: str) -> None:
     around = {"hosts", "block", *TAKES_IN}
     acts = [item for item in opened(TOP / "playbooks" / f"{name}.yml") if not around & set(item)]
     assert f"{COLLECTION}.confirmation" in acts[0], acts[0]
+    assert f"{COLLECTION}.approval" in acts[1], acts[1]
 
 
 def test_dependencies_are_what_is_called() -> None:

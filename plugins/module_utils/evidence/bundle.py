@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The folder that an operation leaves behind, from its opening to its seal.
 
-    opened ──mark, added, clock, failure …──> sealed
+    opened ──approval, mark, added, clock, failure …──> sealed
        └── joined ──…──> left ──┘                        an operation inside another one shares the folder
 
 A folder that was never sealed belongs to an operation that was cut off: it proves nothing, but says how far it came.
@@ -89,6 +89,10 @@ class Bundle:
     def reported_inside(self) -> list[dict[str, t.Any]]:
         """What the operations inside this one reported when they ended."""
         return [event["report"] for event in self.events() if event["kind"] == "left"]
+
+    def approved(self) -> list[dict[str, t.Any]]:
+        """Who approved the operation and those inside it, or that nobody did, in the order of time."""
+        return [event["approval"] for event in self.events() if event["kind"] == "approval"]
 
     def add(self, name: str, content: bytes) -> Event:
         """Keep a file, and its hash in the timeline: from now on it cannot be exchanged unseen.

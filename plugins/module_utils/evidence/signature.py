@@ -89,15 +89,33 @@ def sign(folder: Path, by: Signer, run: Runner) -> None:
 def verify(folder: Path, allowed_signers: Path, run: Runner) -> str | None:
     """Why the signature is not good; ``None`` when it is."""
     manifest = (folder / MANIFEST).read_text(encoding="utf-8", errors="surrogateescape")
-    files = ["-s", str(folder / SIGNATURE), "-f", str(allowed_signers)]
     try:
-        # Whoever keeps a list of trusted keys names their owners in it as he likes.
-        named = run(["ssh-keygen", "-Y", "find-principals", *files], timeout=TIMEOUT, env=QUIET).stdout.splitlines()
-        argv = ["ssh-keygen", "-Y", "verify", *files, "-I", named[0].strip(), "-n", NAMESPACE]
-        run(argv, timeout=TIMEOUT, stdin=manifest, env=QUIET)
+        verified(manifest, folder / SIGNATURE, allowed_signers, NAMESPACE, run)
     except CommandError as error:
         return error.stderr_tail.strip() or error.message
     return None
+
+
+@dataclass(frozen=True)
+class Verified:
+    """Whose signature it is: the names that the list of trusted keys has for the key, and its SHA256 fingerprint."""
+
+    principals: tuple[str, ...]
+    fingerprint: str
+
+
+def verified(content: str, signature: Path, allowed_signers: Path, namespace: str, run: Runner) -> Verified:
+    """Who signed ``content``.
+
+    :raises CommandError: the signature is not good, is for something else, or its key is none of ``allowed_signers``.
+    """
+    files = ["-s", str(signature), "-f", str(allowed_signers)]
+    # Whoever keeps a list of trusted keys names their owners in it as he likes.
+    named = run(["ssh-keygen", "-Y", "find-principals", *files], timeout=TIMEOUT, env=QUIET).stdout.splitlines()
+    principals = tuple(line.strip() for line in named)
+    argv = ["ssh-keygen", "-Y", "verify", *files, "-I", principals[0], "-n", namespace]
+    said = run(argv, timeout=TIMEOUT, stdin=content, env=QUIET).stdout
+    return Verified(principals, said.split()[-1])
 
 
 def digest(path: Path) -> str:

@@ -99,6 +99,8 @@ def _contradictions(found: t.Mapping[str, t.Any], bundle: Bundle) -> t.Iterator[
         yield f"{REPORT} says {found['verdict']}, its checks say {verdict}"
     if found["evidence"]["timeline_head"] != bundle.timeline.read().head:
         yield f"{REPORT} was written for another {TIMELINE}"
+    if any(approval not in found["approvals"] for approval in bundle.approved()):
+        yield f"{REPORT} leaves out an approval, or a broken glass, of {TIMELINE}"
     if found["summary"] != report.summary(found):
         yield f"the summary in {REPORT} is not what its chain says"
     if found["evidence"]["signed"] and not (bundle.path / signature.SIGNATURE).exists():

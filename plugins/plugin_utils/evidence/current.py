@@ -10,6 +10,8 @@ a fact cache nor a run that was killed can leave it behind.
 
 from __future__ import annotations
 
+import json
+import typing as t
 from pathlib import Path
 
 from ansible import constants
@@ -19,7 +21,11 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.bundl
 
 
 def _pointer() -> Path:
-    return Path(str(constants.DEFAULT_LOCAL_TMP)) / "fraiseql.resilience.evidence"
+    return _of_run("evidence")
+
+
+def _of_run(name: str) -> Path:
+    return Path(str(constants.DEFAULT_LOCAL_TMP)) / f"fraiseql.resilience.{name}"
 
 
 def opened() -> Bundle | None:
@@ -47,3 +53,38 @@ def needed() -> Bundle:
 
 def remember(bundle: Bundle) -> None:
     write(_pointer(), str(bundle.path).encode("utf-8"))
+
+
+def hand_over(approved: t.Mapping[str, t.Any]) -> None:
+    """Keep what was approved until the evidence of the operation is opened.
+
+    Not in a variable: one of the command line goes before it, and could tell the evidence of approvals that nobody gave.
+
+    :param approved: ``approvals`` as the report shows them; ``files``, texts by their name in the evidence.
+    """
+    write(_of_run("approved"), json.dumps(approved).encode("ascii"))
+
+
+def handed_over() -> dict[str, t.Any]:
+    """What :func:`hand_over` kept, once; else neither approvals nor files."""
+    kept = _of_run("approved")
+    try:
+        approved: dict[str, t.Any] = json.loads(kept.read_bytes())
+    except FileNotFoundError:
+        return {"approvals": [], "files": {}}
+    kept.unlink()
+    return approved
+
+
+def remember_drill(about: t.Mapping[str, t.Any]) -> None:
+    """Keep what was approved with a drill, for what it does once its evidence is sealed."""
+    write(_of_run("drill"), json.dumps(about).encode("ascii"))
+
+
+def drill() -> dict[str, t.Any] | None:
+    """What :func:`remember_drill` kept in this run."""
+    try:
+        about: dict[str, t.Any] = json.loads(_of_run("drill").read_bytes())
+    except FileNotFoundError:
+        return None
+    return about

@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+import shlex
 import typing as t
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import clocks, ledger, picture, signature
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.picture import Mark, Scene, Window
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.approval import NAMESPACE
 
 TEMPLATES = Path(__file__).resolve().parents[3] / "playbooks" / "templates" / "evidence"
 #: Follows the chain of the timeline to the hash that the report gives; a torn line is one that the next line calls so.
@@ -40,12 +42,20 @@ MEANINGS = (
     "first acknowledged write through the gateway", "every client writes again", "redundancy back",
     "archiving back, in every repository", "first new backup",
 )  # fmt: skip
+#: An approval as the page shows it, by its kind.
+APPROVALS = {
+    "ssh": "{approver} for {subject}, asked for by {requester}; key {key_fingerprint}, request {request_sha256}, "
+    "good until {expires_at}",
+    "awx": "{approver} for {subject}, asked for by {requester}; at {approved_at}, node {node} of AWX's workflow job "
+    "{workflow_job}",
+    "break_glass": "nobody for {subject}, at the word of {requester}, {at}; needed were {needed}. Reason: {reason}",
+}
 
 
 def page(report: t.Mapping[str, t.Any], ledger_lines: bytes) -> bytes:
     """The report of one operation."""
     template = _environment().get_template("report.html.j2")
-    return template.render(one=view(report, ledger_lines), verify=verify_commands()).encode("utf-8")
+    return template.render(one=view(report, ledger_lines), verify=[*verify_commands(), *approval_commands(report)]).encode("utf-8")
 
 
 def summary_page(title: str, table: t.Mapping[str, t.Any], drills: t.Sequence[dict[str, t.Any]]) -> bytes:
@@ -110,6 +120,15 @@ def duration(value: float) -> str:
         if value >= length and value % length == 0:
             return f"{value / length:.0f} {unit}"
     return f"{value:g} s"
+
+
+def approval(one: t.Mapping[str, t.Any]) -> str:
+    """An approval in one line; one that somebody's own playbook reported, as it is."""
+    line = APPROVALS.get(str(one.get("kind")))
+    try:
+        return line.format_map(one) if line else " ".join(map(str, one.values()))
+    except KeyError:
+        return " ".join(map(str, one.values()))
 
 
 def _scene(report: t.Mapping[str, t.Any], ledger_lines: bytes) -> Scene:
@@ -206,6 +225,20 @@ def verify_commands() -> list[str]:
     ]
 
 
+def approval_commands(report: t.Mapping[str, t.Any]) -> list[str]:
+    """What to type in the evidence folder to verify each signed approval."""
+    return [
+        f"ssh-keygen -Y verify -f {_beside(one['signature'], 'approvers')} -I {shlex.quote(one['approver'])} "
+        f"-n {NAMESPACE} -s {shlex.quote(one['signature'])} < {_beside(one['signature'], 'request.json')}"
+        for one in report["approvals"]
+        if one.get("kind") == "ssh" and {"signature", "approver"} <= set(one)
+    ]
+
+
+def _beside(name: str, other: str) -> str:
+    return shlex.quote(str(PurePosixPath(name).with_name(other)))
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -214,5 +247,5 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(seconds=picture.seconds, size=size, duration=duration)
+    environment.filters.update(seconds=picture.seconds, size=size, duration=duration, approval=approval)
     return environment

@@ -8,10 +8,13 @@ Playbooks are run for real, since what counts is what a run of Ansible leaves be
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
+import ssl
 import subprocess
 import sys
+import threading
 import typing as t
 from dataclasses import dataclass
 from pathlib import Path
@@ -266,3 +269,79 @@ def about(bundle: Bundle) -> report.Circumstances:
         objectives={"retention_days": 30},
         key_fingerprint="SHA256:47K5BDcKwuvwQ7ICvtHhPSDndKx5mY7PJRP2VGKnN74",
     )
+
+
+# AWX, as far as it tells of approvals ---------------------------------------------------------------------------------
+
+
+class Awx:
+    """Answers as AWX's API does, by HTTPS and to its token alone. The job 44 stands behind the approval 42."""
+
+    def __init__(self, folder: Path) -> None:
+        self.token, self.redirect = "s3cret-token", ""
+        self.ca = str(folder / "awx.pem")
+        openssl = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        openssl += ["-days", "1", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+        openssl += ["-keyout", str(folder / "awx.key"), "-out", self.ca]
+        subprocess.run(openssl, check=True, capture_output=True)
+        self.answers: dict[str, t.Any] = {
+            "workflow_jobs/41/": {
+                "launch_type": "manual",
+                "summary_fields": {"created_by": {"id": 2, "username": "carl"}},
+                "extra_vars": json.dumps({"resilience_cluster": "lab", "resilience_confirm": "lab"}),
+            },
+            "workflow_jobs/41/workflow_nodes/": {
+                "next": None,
+                "results": [
+                    awx_node(101, 42, "workflow_approval", success=[103]),
+                    awx_node(102, 43, "workflow_approval"),
+                    awx_node(103, 44, "job", success=[104]),
+                    awx_node(104, None, None),
+                ],
+            },
+            "workflow_approvals/42/": {
+                "name": "DBA agrees",
+                "status": "successful",
+                "finished": "2026-11-23T09:07:03.123456Z",
+                "summary_fields": {"approved_or_denied_by": {"id": 1, "username": "anna"}},
+            },
+        }
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.ca, str(folder / "awx.key"))
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.url = f"https://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, args=[0.02], daemon=True).start()
+
+    def _handler(self) -> type[http.server.BaseHTTPRequestHandler]:
+        awx = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                answer = awx.answers.get(self.path.removeprefix("/api/v2/").partition("?")[0])
+                status = 200 if answer is not None else 404
+                if self.headers["Authorization"] != f"Bearer {awx.token}":
+                    status, answer = 401, {"detail": "Authentication credentials were not provided."}
+                self.send_response(302 if awx.redirect else status)
+                if awx.redirect:
+                    self.send_header("Location", awx.redirect)
+                self.end_headers()
+                self.wfile.write(json.dumps(answer).encode())
+
+            def log_message(self, *_given: t.Any) -> None:
+                pass
+
+        return Handler
+
+
+def awx_node(number: int, job: int | None, kind: str | None, success: t.Sequence[int] = ()) -> dict[str, t.Any]:
+    links = {"success_nodes": list(success), "failure_nodes": [], "always_nodes": []}
+    return {"id": number, "job": job, "summary_fields": {"job": {"id": job, "type": kind}} if job else {}, **links}
+
+
+@pytest.fixture
+def awx(tmp_path: Path) -> t.Iterator[Awx]:
+    made = Awx(tmp_path)
+    yield made
+    made.server.shutdown()
+    made.server.server_close()

@@ -178,6 +178,15 @@ def test_an_unsigned_folder_is_unknown_and_a_removed_signature_fails(folder: Pat
     assert "says that it is signed" in reasons(folder)
 
 
+def test_a_report_that_leaves_a_broken_glass_out_is_found_out(bundle: Bundle, about: Circumstances) -> None:
+    broken = {"kind": "break_glass", "reason": "nobody answers"}
+    bundle.timeline.append("approval", approval=broken)
+    for approvals, said in (([broken], ""), ([], "leaves out an approval, or a broken glass")):
+        found = report.assemble(about, {"approvals": approvals}, bundle.timeline.read(), "2026-11-23T09:40:00Z")
+        bundle.seal({"report.json": report.as_text(found)}, None, run)
+        assert (said in reasons(bundle.path)) if said else "leaves out" not in reasons(bundle.path)
+
+
 def test_the_commands_on_the_page_work(folder: Path) -> None:
     """With nothing but coreutils, OpenSSH and Python's standard library."""
     for command in html.verify_commands():
