@@ -13,7 +13,7 @@ version_added: 1.0.0
 author: FraiseQL contributors (@fraiseql)
 description:
   - Runs on the repository host; for an object store also on the primary, as when the repository host is lost. Waits
-    for a backup that is running already, for O(wait) seconds at most.
+    for a backup that is running already, and for the first checkpoint of a new primary, for O(wait) seconds at most.
   - A backup in which pages with a broken checksum were found fails the task, although pgBackRest ends with 0.
 extends_documentation_fragment:
   - fraiseql.resilience.attributes
@@ -42,7 +42,7 @@ options:
     type: bool
     default: false
   wait:
-    description: Seconds to wait for another backup of this stanza to end.
+    description: Seconds to wait for another backup of this stanza to end, or for a new primary's first checkpoint.
     type: float
     default: 600.0
   user:
@@ -128,6 +128,8 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import 
 
 #: pgBackRest's exit code when another process holds the stanza's lock.
 LOCKED = 50
+#: What it says of a primary that has not taken its first checkpoint since it was promoted.
+BEFORE_CHECKPOINT = "does not match pg_control timeline"
 
 
 def argument_spec() -> dict[str, t.Any]:
@@ -172,7 +174,7 @@ def act(
             done = client.call(*options, "backup", timeout=params["timeout"])
             break
         except CommandFailed as error:
-            if error.rc != LOCKED or deadline.expired():
+            if not passes(error) or deadline.expired():
                 raise
             sleep(1.0)
     after = client.info(repo)
@@ -192,6 +194,11 @@ def act(
         "waited_seconds": round(waited, 3),
         "warnings_told": [line.split("WARN:", 1)[1].strip() for line in done.stderr.splitlines() if "WARN:" in line],
     }
+
+
+def passes(error: CommandFailed) -> bool:
+    """Is it only a matter of time?"""
+    return error.rc == LOCKED or BEFORE_CHECKPOINT in error.stderr_tail
 
 
 def seen(client: pgbackrest.Client, repo: int) -> pgbackrest.Stanza:

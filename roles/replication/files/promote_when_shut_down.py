@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import json
 import os
 import re
@@ -166,7 +167,11 @@ class Promotion:
         if in_recovery:
             return self.state.end("failed", "it was asked to promote and is still in recovery", 1)
         (timeline,) = self.ask("SELECT ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int")
-        return self.state.end("promoted", "", 0, timeline=timeline, promote_lsn=lsn)
+        ended = self.state.end("promoted", "", 0, timeline=timeline, promote_lsn=lsn)
+        # Until its first checkpoint the control file tells of the old timeline: no backup and no rewind can begin.
+        with contextlib.suppress(Told, psycopg2.Error):
+            self.cursor.execute("CHECKPOINT")
+        return ended
 
 
 def shutdown_begin(dump: str) -> str | None:

@@ -41,6 +41,7 @@ class Host:
         self.makes: dict[str, t.Any] | None = made("NEW", "incr")
         self.busy_looks = 0
         self.locked_tries = 0
+        self.complaint = (50, "unable to acquire lock")
         self.ran: list[list[str]] = []
 
     def __call__(self, argv: t.Sequence[str], **_more: t.Any) -> Completed:
@@ -48,7 +49,8 @@ class Host:
             self.ran.append(list(argv))
             if self.locked_tries:
                 self.locked_tries -= 1
-                raise CommandFailed("ended", argv=argv, rc=50, stderr="ERROR: [050]: unable to acquire lock")
+                rc, complaint = self.complaint
+                raise CommandFailed("ended", argv=argv, rc=rc, stderr=f"ERROR: [{rc:03}]: {complaint}")
             if self.makes:
                 self.backups.append(self.makes)
             return Completed(tuple(argv), 0, "", "P00   WARN: no standby\n", 4.0)
@@ -112,6 +114,15 @@ def test_a_running_backup_is_waited_for() -> None:
     host.busy_looks, host.locked_tries = 4, 2
     assert host.act()["changed"] is True
     assert len(host.ran) == 3
+
+
+def test_a_new_primarys_first_checkpoint_is_waited_for() -> None:
+    host = Host()
+    host.locked_tries, host.complaint = 2, (58, "WAL timeline 8 does not match pg_control timeline 6")
+    assert host.act()["changed"] is True
+    host.locked_tries, host.complaint = 1, (58, "WAL file '1' version 17, system-id 7 do not match stanza")
+    with pytest.raises(CommandFailed):
+        host.act()
 
 
 def test_waiting_has_an_end_and_tells_the_progress() -> None:

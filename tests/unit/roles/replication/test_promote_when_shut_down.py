@@ -52,6 +52,7 @@ class Standby:
         self.promotes = promotes
         self.slots: list[str] = []
         self.promoted = False
+        self.checkpoints = 0
         self.autocommit = False
         self.row: tuple[t.Any, ...] | None = None
 
@@ -85,6 +86,9 @@ class Standby:
             self.row = (self.in_recovery, None if self.in_recovery else "0/5000200")
         elif "pg_walfile_name" in sql:
             self.row = (2,)
+        elif sql == "CHECKPOINT":
+            assert not self.in_recovery
+            self.checkpoints += 1
         else:
             raise AssertionError(sql)
 
@@ -241,6 +245,17 @@ def test_told_to_stop_it_disarms(monkeypatch: pytest.MonkeyPatch, arm: t.Callabl
     ran = arm(Stopped([(True, "0/5000028")]), SHUTDOWN)
     assert (ran.code, ran.state["state"]) == (0, "disarmed")
     assert not ran.standby.promoted
+
+
+def test_a_checkpoint_that_is_cut_off_leaves_it_promoted(arm: t.Callable[..., Ran]) -> None:
+    class CutOff(Standby):
+        def execute(self, sql: str, values: t.Sequence[t.Any] | None = None) -> None:
+            super().execute(sql, values)
+            if sql == "CHECKPOINT":
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    ran = arm(CutOff([(True, "0/5000028"), (False, "0/5000178")]), SHUTDOWN)
+    assert (ran.code, ran.state["state"], ran.standby.checkpoints) == (0, "promoted", 1)
 
 
 def test_a_server_that_goes_away_is_told(arm: t.Callable[..., Ran]) -> None:
