@@ -121,7 +121,7 @@ def act(params: dict[str, t.Any], *, check_mode: bool, run: command.Runner) -> d
     except OSError as error:
         raise InputError(f"pgBackRest's configuration cannot be read: {error}", given=str(path)) from error
     if params["state"] == "lost":
-        after, refilled = left_out(params, path, before, check_mode), None
+        after, refilled = left_out(params, path, before, check_mode, run), None
     else:
         after, refilled = taken_back(params, path, before, check_mode, run)
     used = [lost_repository.repositories(text) for text in (before, after)]
@@ -134,13 +134,14 @@ def act(params: dict[str, t.Any], *, check_mode: bool, run: command.Runner) -> d
     return answer if refilled is None else {**answer, "refilled": refilled}
 
 
-def left_out(params: dict[str, t.Any], path: Path, before: str, check_mode: bool) -> str:
+def left_out(params: dict[str, t.Any], path: Path, before: str, check_mode: bool, run: command.Runner) -> str:
     """The configuration without the repository, written."""
     lost_repository.demand_another(before, params["repo"])
     after = lost_repository.without(before, params["repo"])
     if after != before and not check_mode:
         lost_repository.mark(params["repo"]).touch()
         lost_repository.write(path, after)
+        lost_repository.end_waiting(pgbackrest.Client(run, params["stanza"]))
     return after
 
 

@@ -11,10 +11,12 @@ the repository has got what it missed.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import re
 import shutil
+import signal
 import tempfile
 import typing as t
 from dataclasses import replace
@@ -32,6 +34,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import 
 )
 
 PREFIX = "# lost: "
+PROC = Path("/proc")
 #: One file for each repository that is left out here, or has not got yet what it missed.
 MARKS = Path("/var/lib/fraiseql-resilience")
 #: A segment or a history, as the archive calls it; anything else is left where it is.
@@ -97,6 +100,28 @@ def write(path: Path, text: str) -> None:
         os.fchmod(file.fileno(), status.st_mode & 0o7777)
         os.fchown(file.fileno(), status.st_uid, status.st_gid)
     os.replace(name, path)
+
+
+def end_waiting(client: Client) -> int:
+    """End what asks the archive for WAL already, and so waits for the lost repository still. How many.
+
+    PostgreSQL takes that for no answer, and asks again.
+    """
+    count = 0
+    for entry in PROC.iterdir():
+        if entry.name.isdigit() and _asks_archive(entry, client):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(entry.name), signal.SIGTERM)
+                count += 1
+    return count
+
+
+def _asks_archive(process: Path, client: Client) -> bool:
+    try:
+        argv = (process / "cmdline").read_text(encoding="utf-8", errors="replace").split("\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return False  # It ended meanwhile.
+    return Path(argv[0]).name == client.program and f"--stanza={client.stanza}" in argv and "archive-get" in argv
 
 
 def missed(client: Client, stanza: Stanza, repo: int, source: int) -> list[str]:

@@ -84,10 +84,14 @@ class Standby:
             self.row = (number(self.look[1]) > number(values[0]),)
         elif "pg_current_wal_lsn() END" in sql:
             self.row = (self.in_recovery, None if self.in_recovery else "0/5000200")
-        elif "pg_walfile_name" in sql:
+        else:
+            self.execute_as_primary(sql)
+
+    def execute_as_primary(self, sql: str) -> None:
+        assert not self.in_recovery
+        if "pg_walfile_name" in sql:
             self.row = (2,)
         elif sql == "CHECKPOINT":
-            assert not self.in_recovery
             self.checkpoints += 1
         else:
             raise AssertionError(sql)
