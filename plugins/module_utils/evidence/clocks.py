@@ -116,28 +116,42 @@ def _shifted(placed: Placed | None, known: t.Sequence[Offset], sign: int) -> Pla
 
 
 def marks(events: t.Sequence[Event]) -> dict[str, Placed | None]:
-    """When each phase was first reached, on the observer's clock."""
-    known = offsets(events)
-    placed: dict[str, Placed | None] = {}
-    for event in events:
-        if event["kind"] == "mark":
-            placed.setdefault(event["mark"], place(event, known))
-    return placed
+    """When each phase was first reached, on the observer's clock.
+
+    A failback mends before it moves: what was reached before the fault counts only where it was not reached again.
+    """
+    return {name: placed for name, (_event, placed) in _reached(events).items()}
 
 
 def as_marks(events: t.Sequence[Event]) -> dict[str, dict[str, t.Any] | None]:
     """The phases so far as the judge of a recovery takes them; ``None`` for one that cannot be placed."""
-    sources = {event["mark"]: event for event in reversed(events) if event["kind"] == "mark"}
     return {
         name: None
         if placed is None
         else {
             "monotonic_ns": placed.ns,
             "error_seconds": placed.error_ns / 1e9,
-            "source": f"{sources[name]['host']}: {sources[name]['detail'] or 'marked'}",
+            "source": f"{event['host']}: {event['detail'] or 'marked'}",
         }
-        for name, placed in marks(events).items()
+        for name, (event, placed) in _reached(events).items()
     }
+
+
+def _reached(events: t.Sequence[Event]) -> dict[str, tuple[Event, Placed | None]]:
+    known = offsets(events)
+    found: dict[str, list[tuple[Event, Placed | None]]] = {}
+    for event in events:
+        if event["kind"] == "mark":
+            found.setdefault(event["mark"], []).append((event, place(event, known)))
+    fault = found[PHASES[0]][0][1] if PHASES[0] in found else None
+    return {name: _first_since(fault, all_of_it) for name, all_of_it in found.items()}
+
+
+def _first_since(
+    fault: Placed | None, found: t.Sequence[tuple[Event, Placed | None]]
+) -> tuple[Event, Placed | None]:
+    since = [one for one in found if one[1] is not None and fault is not None and one[1].ns >= fault.ns]
+    return since[0] if since else found[0]
 
 
 def phase(mark: str) -> str:

@@ -89,6 +89,13 @@ def test_the_first_mark_of_a_name_counts() -> None:
     assert clocks.marks(events) == {"fenced": Placed(SECOND, 0), "new_backup": None}
 
 
+def test_what_was_reached_before_the_fault_counts_only_where_nothing_came_after() -> None:
+    events = [compared(0, 0, 0), mark("redundancy_back", 1), mark("decided", 2), mark("fault", 5 * SECOND)]
+    assert clocks.marks(events)["redundancy_back"] == Placed(1, 0)
+    again = clocks.marks([*events, mark("redundancy_back", 6 * SECOND), mark("redundancy_back", 7 * SECOND)])
+    assert (again["redundancy_back"], again["decided"]) == (Placed(6 * SECOND, 0), Placed(2, 0))
+
+
 def test_comparisons_are_kept_by_clock() -> None:
     found = clocks.offsets([compared(5, 1, 0, "pg-a1"), compared(7, 2, 3)])
     assert found == {"pg-a1": [Offset(5, 1, 0)], "observer": [Offset(7, 2, 3)]}
