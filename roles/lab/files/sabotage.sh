@@ -30,9 +30,10 @@ pgbackrest() { (cd / && runuser -u postgres -- /usr/bin/pgbackrest "$@"); }
 postmaster_children() { pgrep --full "postgres: .*$1" || true; }
 
 undo() {
-  local pid
+  local pid file name repo
   while read -r pid; do kill -CONT "$pid" 2>/dev/null || true; done < <(cat "$kept/stopped" 2>/dev/null)
-  [ ! -d "$kept/files" ] || cp --recursive --preserve "$kept/files/." /
+  # File by file: the folders are the host's own.
+  while read -r file; do cp --preserve "$kept/files/$file" "/$file"; done < <(cd "$kept/files" 2>/dev/null && find . -type f)
   while read -r name; do
     for repo in 1 2; do pgbackrest --repo=$repo repo-rm "$name" || true; done
   done < <(cat "$kept/added" 2>/dev/null)
