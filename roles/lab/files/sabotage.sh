@@ -71,10 +71,9 @@ backup_without_wal)
   ;;
 foreign_history)
   # As a server does that was promoted unseen, and whose history reaches the archive.
-  data=$(sed -n 's/^pg1-path=//p' "$conf")
-  printf '1\t0/1000000\tno recovery target specified\n' | runuser -u postgres -- tee "$data/pg_wal/00000063.history" >/dev/null
-  pgbackrest --stanza="$stanza" --no-archive-async archive-push "$data/pg_wal/00000063.history"
-  rm "$data/pg_wal/00000063.history"
+  printf '1\t0/1000000\tno recovery target specified\n' >"$kept/00000063.history"
+  chmod 755 "$kept"
+  pgbackrest --stanza="$stanza" --no-archive-async archive-push "$kept/00000063.history"
   version=$(pgbackrest --stanza="$stanza" --repo=2 info --output=json |
     python3 -c 'import json, sys; print("{version}-{id}".format(**json.load(sys.stdin)[0]["db"][-1]))')
   echo "archive/$stanza/$version/00000063.history" >"$kept/added"
