@@ -11,6 +11,11 @@ ON_LAB = $(PLAYBOOK) -i $(INVENTORY) -e resilience_cluster=lab -e resilience_con
 site: lab-up ## The lab's cluster is set up and protected
 	$(ON_LAB) fraiseql.resilience.site
 
+ifdef CONTROLS
+# With CONTROLS=1 no disaster: each check is shown a fault, and has to find it.
+drill: .lab/protected
+	$(ON_LAB) fraiseql.resilience.controls
+else
 # Phases live on the terminal; a scenario that fails does not keep the others from being judged.
 drill: .lab/protected ## Three disasters, one table, signed evidence; or one: make drill SCENARIO=data_loss
 	@series=$$(date -u +%Y%m%dT%H%M%SZ); \
@@ -21,6 +26,7 @@ drill: .lab/protected ## Three disasters, one table, signed evidence; or one: ma
 	ANSIBLE_STDOUT_CALLBACK=fraiseql.resilience.recovery_clock $(ON_LAB) fraiseql.resilience.drill_summary \
 	  -e resilience_evidence_series=$$series -e resilience_repeat=$(REPEAT) \
 	  -e '{"resilience_scenarios": ["$(subst $() ,"$(comma)",$(strip $(SCENARIO)))"]}'
+endif
 
 # Made again when the lab is: lab_down removes the folder. A drill on a lab that is up begins at once.
 .lab/protected: | setup
