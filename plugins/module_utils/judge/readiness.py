@@ -18,13 +18,15 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.verdict import Check, Verdict, worst
 
 SCHEMA = "fraiseql.resilience/status/1"
-#: The disasters that can be drilled, and what each needs to be recovered from: somebody to take over, or a backup.
+#: The disasters that can be drilled, and what each needs to be recovered from: somebody to take over, somebody in
+#: another region, or a backup.
 DISASTERS = {
     "planned_switchover": "standby",
     "primary_crash": "standby",
     "primary_host_lost": "standby",
     "data_loss": "backup",
     "members_lost": "backup",
+    "region_lost": "region",
 }
 #: WAL that may not have reached a repository yet: the segment that is being written, and one on its way, at 16 MB each.
 ARCHIVE_BEHIND_BYTES = 2 * 16 * 2**20
@@ -77,7 +79,7 @@ def judge(
     checks = [*cluster_checks(cluster), *repository_checks(cluster, window)]
     outlooks = [
         outlook(name, cluster, window, [one for one in drills if one.scenario == name], objectives, now, proof_days)
-        for name in DISASTERS
+        for name in disasters_of(cluster)
     ]
     disasters = [Check(f"recovery_from_{one.scenario}", one.verdict, one.reason) for one in outlooks]
     return {
@@ -86,11 +88,23 @@ def judge(
         "verdict": worst([*checks, *disasters]).value,
         "primary": (cluster or {}).get("primary"),
         "members": [member_line(one) for one in (cluster or {}).get("members", [])],
-        "windows": list((window or {}).get("windows", [])),
+        "windows": current_windows(cluster, window),
         "checks": [check.as_dict() for check in [*checks, *disasters]],
         "disasters": [one.as_dict() for one in outlooks],
         "objectives": dict(objectives),
     }
+
+
+def disasters_of(cluster: Facts | None) -> list[str]:
+    """Those that the cluster is made for: with all members in one region, its loss is no failover's to mend."""
+    regions = {one["region"] for one in (cluster or {}).get("members", [])}
+    return [name for name, need in DISASTERS.items() if need != "region" or len(regions) != 1]
+
+
+def current_windows(cluster: Facts | None, window: Facts | None) -> list[Facts]:
+    """The windows on the primary's timeline; all of them where none is, or no primary was seen."""
+    every = list((window or {}).get("windows", []))
+    return [one for one in every if one["timeline"] == (cluster or {}).get("timeline")] or every
 
 
 def member_line(member: Facts) -> dict[str, t.Any]:
@@ -183,9 +197,16 @@ def _weighed(
 
 def what_is_missing(need: str, cluster: Facts | None, window: Facts | None) -> str:
     """Why a recovery could not begin now; empty if nothing is known to be in its way."""
-    if need == "standby" and cluster is not None:
-        streaming = [one for one in cluster["members"] if one["standing"] == "standby" and one["receiving_from"]]
-        return "" if streaming else "no standby streams, so nobody can take over"
+    if need in ("standby", "region") and cluster is not None:
+        primary = next((one for one in cluster["members"] if one["standing"] == "primary"), None)
+        near = primary["region"] if need == "region" and primary is not None else None
+        streaming = [
+            one
+            for one in cluster["members"]
+            if one["standing"] == "standby" and one["receiving_from"] and one["region"] != near
+        ]
+        where = f" outside region {near}" if near is not None else ""
+        return "" if streaming else f"no standby streams{where}, so nobody can take over"
     if need == "backup" and window is not None:
         return "" if window["windows"] else "no repository holds anything that can be restored"
     return ""

@@ -25,8 +25,9 @@ def member(name: str, standing: str, **more: t.Any) -> dict[str, t.Any]:
 
 PRIMARY = member("pg-a1", "primary")
 STANDBY = member("pg-a2", "standby", receiving_from="198.18.1.11")
+REMOTE = member("pg-b1", "standby", region="b", receiving_from="198.18.1.11")
 CLUSTER = {
-    "primary": "pg-a1", "timeline": 3, "members": [PRIMARY, STANDBY], "hazards": [], "verdict": "passed",
+    "primary": "pg-a1", "timeline": 3, "members": [PRIMARY, STANDBY, REMOTE], "hazards": [], "verdict": "passed",
 }  # fmt: skip
 WINDOW = {
     "checks": [{"name": "repository 1: WAL has no gap", "verdict": "passed", "reason": ""}],
@@ -64,11 +65,29 @@ def test_a_hazard_is_told_as_it_was_seen() -> None:
 
 
 def test_without_a_standby_nobody_can_take_over() -> None:
-    status = judged(cluster={**CLUSTER, "members": [PRIMARY, {**STANDBY, "receiving_from": None}]})
-    failed = wrong(status)
-    expected = {"planned_switchover", "primary_crash", "primary_host_lost"}
+    away = [{**one, "receiving_from": None} for one in (STANDBY, REMOTE)]
+    failed = wrong(judged(cluster={**CLUSTER, "members": [PRIMARY, *away]}))
+    expected = {"planned_switchover", "primary_crash", "primary_host_lost", "region_lost"}
     assert set(failed) == {f"recovery_from_{disaster}" for disaster in expected}
     assert failed["recovery_from_primary_host_lost"] == ("failed", "no standby streams, so nobody can take over")
+
+
+def test_without_a_standby_elsewhere_a_region_must_not_be_lost() -> None:
+    failed = wrong(judged(cluster={**CLUSTER, "members": [PRIMARY, STANDBY, {**REMOTE, "receiving_from": None}]}))
+    assert failed == {
+        "recovery_from_region_lost": ("failed", "no standby streams outside region a, so nobody can take over")
+    }
+
+
+def test_a_cluster_of_one_region_is_not_asked_about_its_loss() -> None:
+    status = judged(cluster={**CLUSTER, "members": [PRIMARY, STANDBY]})
+    assert status["verdict"] == "passed"
+    assert "region_lost" not in [one["scenario"] for one in status["disasters"]]
+
+
+def test_windows_of_timelines_that_were_left_are_not_shown() -> None:
+    assert [one["timeline"] for one in judged()["windows"]] == [3]
+    assert [one["timeline"] for one in judged(cluster=None)["windows"]] == [3, 2]
 
 
 def test_a_gap_in_the_repository_is_told() -> None:
