@@ -104,10 +104,14 @@ class Bench:
 
     def lose_host(self, name: str) -> None:
         """A host of the lab is killed, and its disks are gone."""
+        self.lab_task("host_lost.yml", lab_lost_host=name)
+
+    def lab_task(self, tasks: str, **variables: str) -> None:
+        """Tasks of role lab, on this machine."""
+        given = {**variables, "lab_directory": str(self.lab.directory)}
         argv = [
             str(Path(sys.executable).parent / "ansible"), "localhost", "-m", "ansible.builtin.include_role",
-            "-a", "name=fraiseql.resilience.lab tasks_from=host_lost.yml",
-            "-e", f"lab_lost_host={name} lab_directory={self.lab.directory}",
+            "-a", f"name=fraiseql.resilience.lab tasks_from={tasks}", "-e", json.dumps(given),
         ]  # fmt: skip
         subprocess.run(argv, check=True, capture_output=True, timeout=60)
 

@@ -67,6 +67,16 @@ def replace_lost(bench: Bench) -> None:
     bench.play("rejoin")
 
 
+def lose_region(bench: Bench) -> list[str]:
+    """The other region has taken over, the lost one can be reached again, and its hosts are switched on."""
+    region = bench.lab.variable(bench.lab.primary, "resilience_region")
+    bench.lab_task("region_lost.yml", lab_lost_region=region)
+    bench.play("failover", "-e", f"resilience_lost_region={region}", "-e", "resilience_accept_loss=chaos")
+    bench.lab_task("region_back.yml", lab_lost_region=region)
+    bench.play("lab_up")
+    return []
+
+
 def to_now(bench: Bench) -> list[str]:
     target = bench.lab.value(bench.lab.primary, "SELECT pg_current_wal_lsn()")
     bench.lab.sql(bench.lab.primary, "CREATE TABLE chaos (); DROP TABLE chaos")
@@ -82,6 +92,7 @@ OPERATIONS = {
     "failover": Operation(lose_primary, replace_lost),
     "rejoin": Operation(lose_standby, nothing),
     "restore": Operation(to_now, commit_restore, keeps_rows=False),
+    "failback": Operation(lose_region, nothing, keeps_rows=False),
 }
 
 
