@@ -30,13 +30,11 @@ pgbackrest() { (cd / && runuser -u postgres -- /usr/bin/pgbackrest "$@"); }
 postmaster_children() { pgrep --full "postgres: .*$1" || true; }
 
 undo() {
-  local pid file name repo
+  local pid file
   while read -r pid; do kill -CONT "$pid" 2>/dev/null || true; done < <(cat "$kept/stopped" 2>/dev/null)
   # File by file: the folders are the host's own.
   while read -r file; do cp --preserve "$kept/files/$file" "/$file"; done < <(cd "$kept/files" 2>/dev/null && find . -type f)
-  while read -r name; do
-    for repo in 1 2; do pgbackrest --repo=$repo repo-rm "$name" || true; done
-  done < <(cat "$kept/added" 2>/dev/null)
+  while read -r file; do rm -f "$file"; done < <(cat "$kept/added" 2>/dev/null)
   rm -rf "$kept"
   systemctl stop lab-sabotage-undo.timer 2>/dev/null || true
 }
@@ -70,14 +68,14 @@ backup_without_wal)
   done
   ;;
 foreign_history)
-  # As a server does that was promoted unseen, and whose history reaches the archive.
-  printf '1\t0/1000000\tno recovery target specified\n' >"$kept/00000063.history"
-  chmod 755 "$kept"
-  pgbackrest --stanza="$stanza" --no-archive-async archive-push "$kept/00000063.history"
-  version=$(pgbackrest --stanza="$stanza" --repo=2 info --output=json |
-    python3 -c 'import json, sys; print("{version}-{id}".format(**json.load(sys.stdin)[0]["db"][-1]))')
-  echo "archive/$stanza/$version/00000063.history" >"$kept/added"
-  pgbackrest --stanza="$stanza" check # WAL goes on after it
+  # As of a server that was promoted unseen, and whose history reached the archive; encrypted as the others are.
+  key=$(pgbackrest --repo=1 repo-get "archive/$stanza/archive.info" | sed -n 's/^cipher-pass="\(.*\)"$/\1/p')
+  version=$(basename "$(dirname "$(dirname "$(segment "$stanza")")")")
+  printf '1\t0/1000000\tno recovery target specified\n' |
+    pgbackrest --repo=1 ${key:+--cipher-pass="$key"} repo-put "archive/$stanza/$version/00000063.history"
+  file=$(repository)/archive/$stanza/$version/00000063.history
+  echo "$file" >"$kept/added"
+  touch --reference="$(segment "$stanza")" "$file" # older than the newest WAL
   ;;
 wrong_key)
   keep "$conf"
