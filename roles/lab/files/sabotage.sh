@@ -83,7 +83,7 @@ wrong_key)
   ;;
 stale_repository)
   keep "$conf"
-  sed -i 's/^repo2-storage-port=.*/repo2-storage-port=1/' "$conf"
+  sed -i "s/^repo2-s3-key-secret=.*/repo2-s3-key-secret=another/" "$conf"
   ;;
 receiver_paused)
   pgrep --full 'receive_?wal' >"$kept/stopped"
