@@ -75,7 +75,7 @@ foreign_history)
     pgbackrest --repo=1 ${key:+--cipher-pass="$key"} repo-put "archive/$stanza/$version/00000063.history"
   file=$(repository)/archive/$stanza/$version/00000063.history
   echo "$file" >"$kept/added"
-  touch --reference="$(segment "$stanza")" "$file" # older than the newest WAL
+  touch --date="@$(($(stat --format %Y "$(segment "$stanza")") - 60))" "$file" # older than the newest WAL
   ;;
 wrong_key)
   keep "$conf"
