@@ -1,6 +1,6 @@
 # Disasters on purpose, in the lab, recovered from by the playbooks of an emergency.
 
-SCENARIO ?= planned_switchover primary_host_lost data_loss
+SCENARIO ?= planned_switchover primary_crash primary_host_lost region_lost data_loss
 # How often each of them is run; from three on, the table says how sure a zero is.
 REPEAT ?= 1
 INVENTORY = .lab/inventory.yml
@@ -17,7 +17,7 @@ drill: .lab/protected
 	$(ON_LAB) fraiseql.resilience.controls
 else
 # Phases live on the terminal; a scenario that fails does not keep the others from being judged.
-drill: .lab/protected ## Three disasters, one table, signed evidence; or one: make drill SCENARIO=data_loss
+drill: .lab/protected ## Five disasters, one table, signed evidence; or one: make drill SCENARIO=data_loss; or CONTROLS=1
 	@series=$$(date -u +%Y%m%dT%H%M%SZ); \
 	for scenario in $$(for repetition in $$(seq $(REPEAT)); do echo $(SCENARIO); done); do \
 	  ANSIBLE_STDOUT_CALLBACK=fraiseql.resilience.recovery_clock $(ON_LAB) fraiseql.resilience.drill \

@@ -21,7 +21,7 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 DIRECTORY = Path(os.environ.get("RESILIENCE_LAB", TOP / ".lab"))
 EVIDENCE = Path(os.environ.get("RESILIENCE_EVIDENCE", TOP / "evidence"))
 #: What every drill must have left behind.
-SCENARIOS = os.environ.get("RESILIENCE_SCENARIOS", "planned_switchover primary_host_lost data_loss").split()
+SCENARIOS = os.environ.get("RESILIENCE_SCENARIOS", "planned_switchover primary_crash primary_host_lost region_lost data_loss").split()
 
 
 @pytest.fixture(scope="session")
