@@ -48,6 +48,10 @@ FIGURES = (
     Figure("host_lost_outage_seconds", "seconds", "primary's host and disks lost: outage as clients felt it (T7 − T1)",
            at_most(10), "Patroni, its defaults"),
     Figure("host_lost_rows", "rows", "the same: acknowledged rows lost", at_most(0), "Patroni, its defaults"),
+    Figure("region_lost_outage_seconds", "seconds", "primary's region cut off: outage as clients felt it (T7 − T1)",
+           at_most(15)),
+    Figure("partition_sync_rows", "rows", "primary isolated but alive: acknowledged rows lost", at_most(0)),
+    Figure("partition_outage_seconds", "seconds", "the same: outage as clients felt it", at_most(15)),
     Figure("backups_alone_rows", "rows", "every member's host and disks lost: acknowledged rows lost", at_most(0)),
     Figure("backups_alone_outage_seconds", "seconds", "the same: outage as clients felt it, new hosts included",
            at_most(3600)),
@@ -55,6 +59,7 @@ FIGURES = (
            times(1.5, 10), "pgBackRest and pg_ctl by hand"),
     Figure("rto_error_seconds", "seconds", "reported RTO, and what a second, independent writer saw: difference",
            at_most(0.1)),
+    Figure("status_seconds", "seconds", "status of all hosts: start of the playbook to its end", at_most(10)),
     Figure("site_second_run_seconds", "seconds", "a second site.yml, all hosts", at_most(90)),
     Figure("site_second_run_changed", "tasks", "the same: tasks that changed something", at_most(0)),
 )  # fmt: skip
