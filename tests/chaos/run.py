@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import typing as t
@@ -28,7 +29,7 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
 import health  # noqa: E402
 from lab_hosts import Lab  # noqa: E402
-from rounds import Bench  # noqa: E402
+from rounds import Bench, RoundFailed  # noqa: E402
 from witness import Witness  # noqa: E402
 
 RUN_SECONDS = 900
@@ -36,11 +37,15 @@ RUN_SECONDS = 900
 
 @dataclass(frozen=True)
 class Operation:
-    """``before`` makes it necessary, and says with which options it is run; ``after`` makes the lab whole again."""
+    """``before`` makes it necessary, and says with which options it is run; ``after`` makes the lab whole again.
+
+    ``ended`` is what a run says that finds the operation at its end, and refuses to begin another one.
+    """
 
     before: t.Callable[[Bench], list[str]]
     after: t.Callable[[Bench], None]
     keeps_rows: bool = True
+    ended: str = ""
 
 
 def nothing(_bench: Bench) -> None:
@@ -89,7 +94,7 @@ def commit_restore(bench: Bench) -> None:
 
 OPERATIONS = {
     "switchover": Operation(no_options, nothing),
-    "failover": Operation(lose_primary, replace_lost),
+    "failover": Operation(lose_primary, replace_lost, ended="accepts writes: nothing is lost"),
     "rejoin": Operation(lose_standby, nothing),
     "restore": Operation(to_now, commit_restore, keeps_rows=False),
     "failback": Operation(lose_region, nothing, keeps_rows=False),
@@ -129,7 +134,7 @@ def disturbed(bench: Bench, name: str, kill_after: int) -> tuple[int, list[str]]
         options = operation.before(bench)
         tasks = killed(bench, name, kill_after, options)
         if kill_after:
-            bench.play(name, *options)
+            run_again(bench, name, options)
         operation.after(bench)
         witness.await_acks(50)
     wrong = health.problems(bench.lab)
@@ -137,6 +142,13 @@ def disturbed(bench: Bench, name: str, kill_after: int) -> tuple[int, list[str]]
         lost = health.lost(bench.lab, (attempt.number for attempt in witness.acked()))
         wrong = [f"{len(lost)} acknowledged rows are lost"] if lost else []
     return tasks, wrong
+
+
+def run_again(bench: Bench, name: str, options: list[str]) -> None:
+    said, _begin = bench.play(name, *options, may_fail=True)
+    ended = OPERATIONS[name].ended
+    if re.search(r"(failed|unreachable)=[1-9]", said) and not (ended and ended in said):
+        raise RoundFailed(f"{name}, run again after it was killed, failed: {said[-2000:]}")
 
 
 def killed(bench: Bench, name: str, kill_after: int, options: list[str]) -> int:
