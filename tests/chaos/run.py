@@ -33,6 +33,8 @@ from rounds import Bench, RoundFailed  # noqa: E402
 from witness import Witness  # noqa: E402
 
 RUN_SECONDS = 900
+#: What an operation ends with whose figures are no proof, as on a machine that stood still.
+UNDECIDED = "The verdict is unknown"
 
 
 @dataclass(frozen=True)
@@ -146,9 +148,14 @@ def disturbed(bench: Bench, name: str, kill_after: int) -> tuple[int, list[str]]
 
 def run_again(bench: Bench, name: str, options: list[str]) -> None:
     said, _begin = bench.play(name, *options, may_fail=True)
-    ended = OPERATIONS[name].ended
-    if re.search(r"(failed|unreachable)=[1-9]", said) and not (ended and ended in said):
-        raise RoundFailed(f"{name}, run again after it was killed, failed: {said[-2000:]}")
+    demand_done(name, said, bool(re.search(r"(failed|unreachable)=[1-9]", said)))
+
+
+def demand_done(name: str, said: str, failed: bool) -> None:
+    """What was done counts here, not whether it could be measured."""
+    words = [UNDECIDED, OPERATIONS[name].ended]
+    if failed and not any(word and word in said for word in words):
+        raise RoundFailed(f"{name} failed: {said[-2000:]}")
 
 
 def killed(bench: Bench, name: str, kill_after: int, options: list[str]) -> int:
@@ -160,11 +167,14 @@ def killed(bench: Bench, name: str, kill_after: int, options: list[str]) -> int:
         "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).with_name("callback")), "CHAOS_TASKS": str(counted),
         "CHAOS_KILL_AFTER": str(kill_after),
     }  # fmt: skip
-    with (bench.folder / f"{name}-{kill_after:03}.log").open("w", encoding="utf-8") as log:
-        subprocess.run(
+    path = bench.folder / f"{name}-{kill_after:03}.log"
+    with path.open("w", encoding="utf-8") as log:
+        ended = subprocess.run(
             argv, stdout=log, stderr=subprocess.STDOUT, env=environment, timeout=RUN_SECONDS, start_new_session=True,
-            check=kill_after == 0,
+            check=False,
         )  # fmt: skip
+    if not kill_after:
+        demand_done(name, path.read_text(encoding="utf-8"), ended.returncode != 0)
     return int(counted.read_text(encoding="utf-8").split()[0])
 
 
