@@ -45,11 +45,12 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'm') AND pg_relation_filenode(c.oid) = ANY('{{{filenodes}}}')
   AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 """
-#: Rows of one table that these transactions wrote, as one line of JSON each.
+#: Rows of one table that these transactions wrote, as one line of JSON each: whole ones, although a column may be
+#: called t as well; and its own ones, as tables that inherit from it are asked themselves.
 ROWS = """
 SELECT json_build_object('database', current_database(), 'schema', {schema}, 'table', {table},
-                         'transaction', xmin::text, 'row', to_jsonb(t))
-FROM {schema_name}.{table_name} t WHERE xmin::text::bigint IN (SELECT unnest('{{{xids}}}'::bigint[]));
+                         'transaction', xmin::text, 'row', to_jsonb(t.*))
+FROM ONLY {schema_name}.{table_name} t WHERE xmin::text::bigint IN (SELECT unnest('{{{xids}}}'::bigint[]));
 """
 
 
@@ -81,7 +82,8 @@ def demand_room(member: t.Mapping[str, t.Any], fork_lsn: str | None, *, run: Run
         raise RefusedError(
             f"there is no room to keep the WAL that only {member['name']} holds",
             given=f"{free // 2**20} MB free, {needed // 2**20} MB needed in {FOLDER}",
-            next_step="make room, or give keep_diverged=false if nobody will ask what was lost",
+            next_step="make room, or give keep_diverged=false if nobody will ask what was lost"
+            " (playbook rejoin: -e resilience_rejoin_keep=false)",
         )
 
 
@@ -101,7 +103,7 @@ def keep(member: t.Mapping[str, t.Any], fork_lsn: str | None, *, run: Runner) ->
     (unfinished / "wal").mkdir()
     for path in own:
         shutil.copy2(path, unfinished / "wal" / path.name)
-    written = told(member, fork_lsn, own[-1], control.wal_segment_bytes, run=run)
+    written = told(member, fork_lsn, own, control.wal_segment_bytes, run=run)
     rows, tables = read_rows(member, written, run=run) if written.transactions else ([], {})
     (unfinished / "rows.jsonl").write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
     about = {
@@ -129,23 +131,47 @@ def begun(segment: Path, segment_bytes: int) -> bool:
     return bool(address == (int(segment.name[8:16], 16) << 32) + int(segment.name[16:24], 16) * segment_bytes)
 
 
-def told(member: t.Mapping[str, t.Any], fork_lsn: str, newest: Path, segment_bytes: int, *, run: Runner) -> Written:
+def told(
+    member: t.Mapping[str, t.Any], fork_lsn: str, own: t.Sequence[Path], segment_bytes: int, *, run: Runner
+) -> Written:
     """What the member's WAL did from ``fork_lsn`` to the end of its newest segment, portion by portion."""
     written = Written()
-    timeline = int(newest.name[:8], 16)
-    last = (int(newest.name[8:16], 16) << 32) + (int(newest.name[16:24], 16) + 1) * segment_bytes
-    begin = lsn_to_int(fork_lsn)
-    while begin < last:
-        end = min(begin + WINDOW_BYTES, last)
-        argv = [
-            f"{member['bin_dir']}/pg_waldump", f"--path={newest.parent}", f"--timeline={timeline}",
-            f"--start={lsn_text(begin)}", f"--end={lsn_text(end)}",
-            "--rmgr=Transaction", "--rmgr=Heap", "--rmgr=Heap2",
-        ]  # fmt: skip
-        # It ends with an error where WAL ends, and its words until then are what is asked for.
-        written.take(run(argv, timeout=WALDUMP_SECONDS, user=member["os_user"], check=False).stdout.splitlines())
-        begin = end
+    for timeline, first, last in stretches(lsn_to_int(fork_lsn), [path.name for path in own], segment_bytes):
+        begin, end, written.newest = first, first, 0
+        while end < last:
+            end = min(end + WINDOW_BYTES, last)
+            argv = [
+                f"{member['bin_dir']}/pg_waldump", f"--path={own[0].parent}", f"--timeline={timeline}",
+                f"--start={lsn_text(begin)}", f"--end={lsn_text(end)}",
+                "--rmgr=Transaction", "--rmgr=Heap", "--rmgr=Heap2",
+            ]  # fmt: skip
+            # It ends with an error where WAL ends, and its words until then are what is asked for.
+            words = run(argv, timeout=WALDUMP_SECONDS, user=member["os_user"], check=False).stdout
+            written.take(words.splitlines())
+            # A record that goes on beyond the portion was not told, so the next one begins before it.
+            begin = max(begin, written.newest)
     return written
+
+
+def stretches(fork: int, names: t.Iterable[str], segment_bytes: int) -> list[tuple[int, int, int]]:
+    """Timeline, begin and end of what is to be read: each timeline up to the segment in which the next one begins.
+
+    That segment holds what the older timeline wrote in it, too. The older one's own is ``.partial``, if it is there.
+    """
+    starts: dict[int, list[int]] = {}
+    for name in names:
+        if not name.endswith(".partial"):
+            start = (int(name[8:16], 16) << 32) + int(name[16:24], 16) * segment_bytes
+            starts.setdefault(int(name[:8], 16), []).append(start)
+    found = []
+    end = 1 << 64
+    for timeline in sorted(starts, reverse=True):
+        first, last = min(starts[timeline]), max(starts[timeline]) + segment_bytes
+        begin, last = max(fork, first), min(last, end)
+        if begin < last:
+            found.append((timeline, begin, last))
+        end = min(end, first)
+    return found[::-1]
 
 
 def read_rows(
@@ -171,12 +197,14 @@ def read_rows(
             found = json.loads(_ask(member, name, listed, run) or "null") or {}
             for node, (schema, table) in found.items():
                 tables[f"{name}.{schema}.{table}"] = dict(nodes[int(node)])
-                rows += _ask(member, name, rows_of(schema, table, written.committed), run).splitlines()
+                # Text may hold what Python takes for the end of a line, and JSON does not.
+                rows += filter(None, _ask(member, name, rows_of(schema, table, written.committed), run).split("\n"))
     except (CommandError, ValueError) as error:
         raise UnknownError(
             f"the rows that only {member['name']} holds cannot be read: {error}",
             changed=True,
-            next_step="see journalctl --unit " + UNIT + " on it; with keep_diverged=false they are given up",
+            next_step="see journalctl --unit " + UNIT + " on it; with keep_diverged=false they are given up"
+            " (playbook rejoin: -e resilience_rejoin_keep=false)",
         ) from error
     finally:
         stop(run)
@@ -207,6 +235,8 @@ def _start(member: t.Mapping[str, t.Any], run: Runner) -> None:
         "config_file": f"{member['config_dir']}/postgresql.conf", "listen_addresses": "", "archive_mode": "off",
         "unix_socket_directories": SOCKET, "synchronous_standby_names": "", "autovacuum": "off",
         "default_transaction_read_only": "on", "logging_collector": "off", "log_destination": "stderr",
+        # A subscription would go on, and take from its publisher what only the new primary is to get.
+        "max_logical_replication_workers": "0",
     }  # fmt: skip
     argv = [
         "systemd-run", f"--unit={UNIT}", "--collect", "--quiet", "--service-type=notify", f"--uid={member['os_user']}",
@@ -228,7 +258,9 @@ def _ask(member: t.Mapping[str, t.Any], database: str, statement: str, run: Runn
         f"{member['bin_dir']}/psql", "-XAtq", "-v", "ON_ERROR_STOP=1",
         "-h", SOCKET, "-p", str(member["port"]), "-d", f"dbname={_quoted(database)}", "-f", "-",
     ]  # fmt: skip
-    return run(argv, timeout=READ_SECONDS, user=member["os_user"], stdin=statement).stdout.strip()
+    # Else psql speaks the database's own encoding.
+    env = {"PGCLIENTENCODING": "UTF8"}
+    return run(argv, timeout=READ_SECONDS, user=member["os_user"], env=env, stdin=statement).stdout.strip()
 
 
 def _quoted(value: str) -> str:

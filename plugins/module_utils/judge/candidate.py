@@ -75,7 +75,7 @@ def switchover(cluster: t.Mapping[str, t.Any], wanted: str | None = None, region
     others = [member for member in members if member["name"] != old["name"]]
     rejected = {member["name"]: reason for member in others if (reason := _not_in_step(member, old))}
     if region is not None:
-        elsewhere = [member for member in others if member["region"] != region]
+        elsewhere = [member for member in others if str(member["region"]) != region]
         rejected |= {member["name"]: f"it stands in region {member['region']}" for member in elsewhere}
     plan = _choose([old], others, rejected, wanted)
     return replace(plan, lag_bytes=max(0, lsn_to_int(old["written_lsn"]) - lsn_to_int(plan.candidate_lsn)))
@@ -232,12 +232,13 @@ def _lost(members: list[Seen], lost: str | None) -> Seen:
 
 def _of_region(members: list[Seen], region: str) -> list[Seen]:
     """Everybody of a region of whom nobody answers."""
-    gone = [member for member in members if member["region"] == region]
+    # An inventory may call its regions 1 and 2, which are numbers there and text on the command line.
+    gone = [member for member in members if str(member["region"]) == region]
     if not gone:
         raise InputError(
             "there is no such region",
             given=region,
-            possible=", ".join(sorted({member["region"] for member in members})),
+            possible=", ".join(sorted({str(member["region"]) for member in members})),
         )
     if present := [member for member in gone if member["standing"] in ("primary", "standby")]:
         raise RefusedError(

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery_end import lsn_to_int
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.verdict import Check, Verdict, worst
 
-NOBODY: t.Mapping[str, str] = {}
-
 
 class Standing(str, enum.Enum):
     """What a member was seen as. Stable words: playbooks and dashboards depend on them."""
@@ -73,7 +71,7 @@ def sole_primary(members: t.Sequence[Member]) -> Member | None:
     return primaries[0] if len(primaries) == 1 else None
 
 
-def hazards(members: t.Sequence[Member], receivers: t.Mapping[str, str] = NOBODY) -> list[Hazard]:
+def hazards(members: t.Sequence[Member], receivers: t.Mapping[str, str] | None = None) -> list[Hazard]:
     """Everything that is wrong, worst first.
 
     :param receivers: who receives WAL beside the standbys: slot and name.
@@ -81,7 +79,7 @@ def hazards(members: t.Sequence[Member], receivers: t.Mapping[str, str] = NOBODY
     found = [*_of_cluster(members)]
     primary = sole_primary(members)
     if primary is not None:
-        found += [*_of_primary(primary), *_of_receivers(primary, receivers)]
+        found += [*_of_primary(primary), *_of_receivers(primary, receivers or {})]
         for member in members:
             if member.standing is Standing.STANDBY:
                 found += _of_standby(member, primary)
@@ -89,7 +87,7 @@ def hazards(members: t.Sequence[Member], receivers: t.Mapping[str, str] = NOBODY
 
 
 def verdict(
-    members: t.Sequence[Member], tolerated: t.Collection[str] = (), receivers: t.Mapping[str, str] = NOBODY
+    members: t.Sequence[Member], tolerated: t.Collection[str] = (), receivers: t.Mapping[str, str] | None = None
 ) -> Verdict:
     """passed only where every member was seen and nothing is wrong, but for the hazards of these codes."""
     counted = [hazard for hazard in hazards(members, receivers) if hazard.code not in tolerated]

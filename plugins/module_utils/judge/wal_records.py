@@ -10,10 +10,13 @@ import typing as t
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery_end import lsn_to_int
+
 RECORD = re.compile(
-    r"^rmgr: (?P<rmgr>\S+) .*? tx: +(?P<xid>\d+), lsn: [^,]+, prev [^,]+, desc: (?P<what>\S+)(?P<rest>.*)$"
+    r"^rmgr: (?P<rmgr>\S+) .*? tx: +(?P<xid>\d+), lsn: (?P<lsn>[0-9A-F]+/[0-9A-F]+), prev [^,]+,"
+    r" desc: (?P<what>\S+)(?P<rest>.*)$"
 )
-RELATION = re.compile(r"blkref #0: rel \d+/(\d+)/(\d+)(?! fork)")
+RELATION = re.compile(r"blkref #0: rel \d+/(\d+)/(\d+)\b(?! fork)")
 COMMIT_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? [^\s;]+")
 SUBTRANSACTIONS = re.compile(r"subxacts: ([\d ]+)")
 PREPARED = re.compile(r"^ (\d+):")
@@ -33,7 +36,8 @@ Relation = tuple[int, int]
 @dataclass
 class Written:
     """``committed``: 32-bit transaction ids, subtransactions included, with the time of commit as text. ``changes``:
-    number of records of each kind, by transaction and relation; a record may insert several rows.
+    number of records of each kind, by transaction and relation; a record may insert several rows. ``newest``: where
+    the newest record begins that was taken; it and older ones are not taken again.
     """
 
     committed: dict[int, str] = field(default_factory=dict)
@@ -41,13 +45,15 @@ class Written:
         default_factory=lambda: defaultdict(lambda: defaultdict(Counter))
     )
     transactions: int = 0
+    newest: int = 0
 
     def take(self, lines: t.Iterable[str]) -> None:
         """Read more of it, in any portions. Lines that are no records are passed over."""
         for line in lines:
             record = RECORD.match(line)
-            if record is None:
+            if record is None or lsn_to_int(record["lsn"]) <= self.newest:
                 continue
+            self.newest = lsn_to_int(record["lsn"])
             if record["rmgr"] == "Transaction" and record["what"].startswith("COMMIT"):
                 self._commit(record)
             elif record["rmgr"] in ("Heap", "Heap2"):

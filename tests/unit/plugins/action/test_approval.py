@@ -114,7 +114,7 @@ def office(control: t.Any, monkeypatch: pytest.MonkeyPatch) -> Office:
 
 def test_what_is_refused_says_how_to_sign_and_how_to_go_on(office: Office) -> None:
     """The words that are shown are run, by a shell, as they stand."""
-    target = "before „Łódź“ 'x' $(touch bad)"
+    target = "before «Łódź» 'x' $(touch bad)"
     directory = str(office.folder / "to sign's")
     given = {
         "operation": "restore",

@@ -88,8 +88,8 @@ class Host:
         if "pg_relation_filenode" in stdin:
             assert "'{16384}'" in stdin
             return '{"16384": ["public", "t\'s"]}'
-        assert 'FROM "public"."t\'s" t WHERE' in stdin and "'{740,741}'" in stdin
-        return '{"row": 1}\n{"row": 2}\n'
+        assert 'FROM ONLY "public"."t\'s" t WHERE' in stdin and "'{740,741}'" in stdin
+        return '{"row": 1}\n{"row": "\u2028"}\n'
 
     def run(self, argv: t.Sequence[str], **more: t.Any) -> Completed:
         program, command = Path(argv[0]).name, argv[-1]
@@ -214,10 +214,34 @@ def test_rows_that_it_alone_holds_are_kept_while_it_is_masked(host: Host) -> Non
     assert host.done == ["masked", "read", "checkpoint", "rewind", "unmasked", "started as standby"]
     assert (answer["kept_transactions"], answer["kept_rows"]) == (1, 2)
     kept = Path(answer["kept"])
-    assert (kept / "rows.jsonl").read_text(encoding="utf-8") == '{"row": 1}\n{"row": 2}\n'
+    assert (kept / "rows.jsonl").read_text(encoding="utf-8") == '{"row": 1}\n{"row": "\u2028"}\n'
     about = json.loads((kept / "diverged.json").read_text(encoding="utf-8"))
     assert about["tables"] == {"orders.public.t's": {"inserted": 1}}
     assert about["last_commit"] == "2026-11-23 15:37:27.703421 UTC"
+
+
+def test_a_record_that_lies_on_the_border_of_two_portions_is_told(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pg_waldump tells what begins and ends within its portion."""
+    monkeypatch.setattr(diverged, "WINDOW_BYTES", 100)
+    line = "rmgr: Transaction len (rec/tot): 60/60, tx: {0}, lsn: 0/{1:X}, prev 0/0, desc: COMMIT x"
+    records = [(number, 0x5000148 + number * 60) for number in range(1, 40)]
+
+    def waldump(argv: t.Sequence[str], **_more: t.Any) -> Completed:
+        begin, end = (int(word.rpartition("/")[2], 16) for word in argv if word.startswith(("--start=", "--end=")))
+        lines = [line.format(*one) for one in records if begin <= one[1] and one[1] + 60 <= end]
+        return Completed(tuple(argv), 0, "\n".join(lines), "", 0.0)
+
+    monkeypatch.setattr(diverged, "stretches", lambda *_given: [(1, 0x5000148, 0x5000148 + 41 * 60)])
+    found = diverged.told(host.member, "0/5000148", [host.data / "x"], 2**24, run=waldump)
+    assert sorted(found.committed) == list(range(1, 40))
+
+
+def test_each_timeline_is_read_up_to_the_segment_in_which_the_next_one_begins() -> None:
+    names = [f"00000001000000000000000{number}" for number in (4, 5, 6)]
+    newer = [f"00000002000000000000000{number}" for number in (6, 7)]
+    first, border, last = 0x5000148, 0x6000000, 0x8000000
+    assert diverged.stretches(first, [*names, *newer], 2**24) == [(1, first, border), (2, border, last)]
+    assert diverged.stretches(0x6000200, [names[2], f"{names[2]}.partial", *newer], 2**24) == [(2, 0x6000200, last)]
 
 
 def test_rows_that_cannot_be_read_are_not_overwritten(host: Host) -> None:

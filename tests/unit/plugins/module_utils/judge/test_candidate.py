@@ -303,6 +303,14 @@ def test_a_region_that_does_not_exist() -> None:
     assert error.value.possible == "a, b"
 
 
+def test_a_region_may_be_called_by_a_number() -> None:
+    numbered = [{**one, "region": {"a": 1, "b": 2}[one["region"]]} for one in (*BOTH_LOST, LEFT)]
+    assert candidate.failover(cluster(*numbered), lost_region="1", accept_loss="flood").candidate == LEFT["name"]
+    with pytest.raises(InputError) as error:
+        candidate.failover(cluster(*numbered), lost_region="3", accept_loss="flood")
+    assert error.value.possible == "1, 2"
+
+
 def test_where_all_of_a_region_is_gone_it_can_be_named() -> None:
     with pytest.raises(RefusedError) as error:
         candidate.failover(cluster(*BOTH_LOST, LEFT))

@@ -5,24 +5,29 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.wal_records import Written
 
 HEAP = (
-    "rmgr: Heap        len (rec/tot):     61/    61, tx:        {xid}, lsn: 0/01, prev 0/00, desc: {what}, "
+    "rmgr: Heap        len (rec/tot):     61/    61, tx:        {xid}, lsn: {lsn}, prev 0/00, desc: {what}, "
     "blkref #0: rel 1663/5/{node} blk 0"
 )
-ENDED = "rmgr: Transaction len (rec/tot):     34/    34, tx:        {xid}, lsn: 0/01, prev 0/00, desc: {what}"
+ENDED = "rmgr: Transaction len (rec/tot):     34/    34, tx:        {xid}, lsn: {lsn}, prev 0/00, desc: {what}"
 WHEN = "2026-11-23 15:37:27.703151 UTC"
 
 
+LSN = map("0/{:X}".format, itertools.count(1))
+
+
 def heap(xid: int, what: str, node: int = 16384) -> str:
-    return HEAP.format(xid=xid, what=what, node=node)
+    return HEAP.format(xid=xid, what=what, node=node, lsn=next(LSN))
 
 
 def ended(xid: int, what: str) -> str:
-    return ENDED.format(xid=xid, what=what)
+    return ENDED.format(xid=xid, what=what, lsn=next(LSN))
 
 
 def written(*lines: str) -> Written:
@@ -91,8 +96,16 @@ def test_other_words_are_passed_over() -> None:
 
 
 def test_relations_and_databases_are_told_apart() -> None:
-    elsewhere = heap(740, "INSERT off: 1").replace("1663/5/", "1663/6/")
     found = written(
-        heap(740, "INSERT off: 1"), heap(740, "INSERT off: 2", node=16390), elsewhere, ended(740, f"COMMIT {WHEN}")
+        heap(740, "INSERT off: 1"),
+        heap(740, "INSERT off: 2", node=16390),
+        heap(740, "INSERT off: 1").replace("1663/5/", "1663/6/"),
+        ended(740, f"COMMIT {WHEN}"),
     )
     assert sorted(found.by_relation()) == [(5, 16384), (5, 16390), (6, 16384)]
+
+
+def test_a_record_that_is_told_again_counts_once() -> None:
+    lines = [heap(740, "INSERT off: 1"), ended(740, f"COMMIT {WHEN}")]
+    found = written(*lines, lines[1], heap(741, "INSERT off: 2"), ended(741, f"COMMIT {WHEN}"))
+    assert (found.transactions, found.by_relation()) == (2, {(5, 16384): {"inserted": 2}})
