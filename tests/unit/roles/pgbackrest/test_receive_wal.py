@@ -171,7 +171,7 @@ def test_a_slot_is_made_only_where_the_stream_was_refused(receiver: t.Any, monke
     monkeypatch.setattr(receive_wal, "RETRY_REFUSED", 0.0)
     thread = threading.Thread(target=receiver.stream_from, args=[PG_A1], daemon=True)
     thread.start()
-    while not Path("calls").exists():
+    while receiver.child is None or not Path("calls").exists():
         time.sleep(0.01)
     receiver.child.terminate()
     thread.join(3)
