@@ -46,6 +46,12 @@ DEMOTION = Armed(
     "/usr/local/lib/fraiseql-resilience/stop_when_drained.py",
     "/var/lib/fraiseql-resilience/demotion.json",
 )
+#: DEMOTION's counterpart where Patroni is in charge: as DEMOTION, it is given the word by the gateway.
+SWITCHOVER = Armed(
+    DEMOTION.unit,
+    "/usr/local/lib/fraiseql-resilience/switch_when_drained.py",
+    DEMOTION.state_file,
+)
 
 
 def member(path: str = MEMBER) -> dict[str, t.Any]:
@@ -75,9 +81,12 @@ def is_active(armed: Armed, *, run: Runner) -> bool:
     return answer.stdout.strip() in ("active", "activating")
 
 
-def arm(armed: Armed, token: str, deadline: float, user: str, *, run: Runner) -> dict[str, t.Any]:
+def arm(
+    armed: Armed, token: str, deadline: float, user: str, more: t.Sequence[str] = (), *, run: Runner
+) -> dict[str, t.Any]:
     """Start the program and wait until it says that it is armed.
 
+    :param more: what else the program is told.
     :raises RefusedError: it says that it cannot be.
     :raises UnknownError: it says nothing; it was stopped again.
     """
@@ -89,7 +98,7 @@ def arm(armed: Armed, token: str, deadline: float, user: str, *, run: Runner) ->
         f"--property=RuntimeMaxSec={deadline + GRACE_SECONDS}",
         # What the program lays there is gone when the unit ends, however that comes about.
         f"--property=RuntimeDirectory={armed.unit.removesuffix('.service')}",
-        armed.program, f"--token={token}", f"--deadline={deadline}",
+        armed.program, f"--token={token}", f"--deadline={deadline}", *more,
     ]  # fmt: skip
     run(argv, timeout=10)
 

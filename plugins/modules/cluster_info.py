@@ -81,6 +81,17 @@ members:
   returned: success
   type: list
   elements: dict
+engine:
+  description: Who promotes when the primary is lost, V(manual) for the playbook failover or V(patroni).
+  returned: success
+  type: str
+  sample: patroni
+patroni:
+  description: >-
+    What Patroni says, none where it is not in charge. It holds seen, version, paused, synchronous, leader, and members
+    by name, each with role, state and tags.
+  returned: success
+  type: dict
 hazards:
   description: What is wrong, each with a stable code, a verdict and a detail.
   returned: success
@@ -101,10 +112,11 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import Deadline
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.members import read_descriptor, read_members
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.patroni import read_engine
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.promotion import slot_name
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import run
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, ResilienceError
-from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import topology
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import patroni, topology
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.verdict import Verdict
 
 #: Seconds between two readings while waiting for a healthy cluster.
@@ -123,9 +135,16 @@ def left_over(members: t.Sequence[dict[str, t.Any]], without: t.Collection[str])
     return [one for one in members if one["name"] not in without]
 
 
-def as_result(facts: dict[str, t.Any], members: t.Sequence[topology.Member], verdict: Verdict) -> dict[str, t.Any]:
+def as_result(
+    facts: dict[str, t.Any],
+    members: t.Sequence[topology.Member],
+    engine: patroni.Engine | None,
+    tolerated: t.Collection[str] = (),
+) -> dict[str, t.Any]:
     """The members and their judgement, as the module returns them."""
     primary = topology.sole_primary(members)
+    found = topology.hazards(members, receivers_of(facts))
+    found += patroni.hazards(engine, primary.name if primary else None, [member.name for member in members])
     return {
         "cluster": facts["cluster"],
         "primary": primary.name if primary else None,
@@ -138,8 +157,10 @@ def as_result(facts: dict[str, t.Any], members: t.Sequence[topology.Member], ver
             }
             for member in members
         ],
-        "hazards": [hazard.as_dict() for hazard in topology.hazards(members, receivers_of(facts))],
-        "verdict": verdict.value,
+        "engine": "manual" if engine is None else "patroni",
+        "patroni": None if engine is None else engine.as_dict(),
+        "hazards": [hazard.as_dict() for hazard in found],
+        "verdict": topology.verdict_of(found, tolerated).value,
     }
 
 
@@ -165,13 +186,14 @@ def main() -> None:
         deadline = Deadline(module.params["healthy_within"])
         while True:
             members = read_members(facts, timeout=module.params["timeout"], run=run)
-            verdict = topology.verdict(members, module.params["tolerated"], receivers_of(facts))
-            if verdict is Verdict.PASSED or deadline.expired():
+            engine = read_engine(facts, timeout=module.params["timeout"])
+            result = as_result(facts, members, engine, module.params["tolerated"])
+            if result["verdict"] == Verdict.PASSED.value or deadline.expired():
                 break
             time.sleep(min(INTERVAL, deadline.left()))
     except ResilienceError as error:
         module.fail_json(**error.as_result())
-    module.exit_json(changed=False, **as_result(facts, members, verdict))
+    module.exit_json(changed=False, **result)
 
 
 if __name__ == "__main__":

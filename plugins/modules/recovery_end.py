@@ -112,6 +112,8 @@ def read_member(path: str) -> recovery.Member:
         ) from error
     log_file = f"/var/log/postgresql/postgresql-{facts['version']}-{facts['cluster_name']}.log"
     names = {field.name for field in dataclasses.fields(recovery.Member)} - {"log_file"}
+    # Where Patroni is in charge, it would follow whoever leads: a recovery is PostgreSQL's own.
+    facts["unit"] = facts.get("server_unit", facts["unit"])
     return recovery.Member(log_file=log_file, **{name: facts[name] for name in names})
 
 

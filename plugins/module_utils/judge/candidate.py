@@ -9,6 +9,7 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, RefusedError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import patroni
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery_end import lsn_to_int
 
 #: A member as the module cluster_info returns it.
@@ -73,7 +74,8 @@ def switchover(cluster: t.Mapping[str, t.Any], wanted: str | None = None, region
         )
     old = _named(members, cluster["primary"])
     others = [member for member in members if member["name"] != old["name"]]
-    rejected = {member["name"]: reason for member in others if (reason := _not_in_step(member, old))}
+    rejected = patroni.ineligible(cluster.get("patroni"), [member["name"] for member in others])
+    rejected |= {member["name"]: reason for member in others if (reason := _not_in_step(member, old))}
     if region is not None:
         elsewhere = [member for member in others if str(member["region"]) != region]
         rejected |= {member["name"]: f"it stands in region {member['region']}" for member in elsewhere}

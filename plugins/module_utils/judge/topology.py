@@ -90,7 +90,12 @@ def verdict(
     members: t.Sequence[Member], tolerated: t.Collection[str] = (), receivers: t.Mapping[str, str] | None = None
 ) -> Verdict:
     """passed only where every member was seen and nothing is wrong, but for the hazards of these codes."""
-    counted = [hazard for hazard in hazards(members, receivers) if hazard.code not in tolerated]
+    return verdict_of(hazards(members, receivers), tolerated)
+
+
+def verdict_of(hazards: t.Sequence[Hazard], tolerated: t.Collection[str] = ()) -> Verdict:
+    """The same, of hazards that were found."""
+    counted = [hazard for hazard in hazards if hazard.code not in tolerated]
     found = [Check(hazard.code, hazard.verdict, hazard.detail) for hazard in counted]
     return worst(found) if found else Verdict.PASSED
 
