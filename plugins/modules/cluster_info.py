@@ -27,6 +27,10 @@ options:
     description: Seconds to ask again and again until the verdict is passed. The last answer is returned in any case.
     type: float
     default: 0
+  primary_within:
+    description: Seconds to ask again and again until exactly one member accepts writes.
+    type: float
+    default: 0
   without:
     description: Members that are left out, since they are known to be gone.
     type: list
@@ -73,6 +77,10 @@ timeline:
   returned: if there is a primary
   type: int
   sample: 3
+clock:
+  description: This host's monotonic clock after the last look, in nanoseconds.
+  returned: success
+  type: int
 members:
   description: >-
     What was seen of each member: name, region, standing (primary, standby, starting, refused, unseen), reason,
@@ -110,7 +118,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import Deadline
+from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import Deadline, monotonic_ns
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.members import read_descriptor, read_members
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.patroni import read_engine
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.promotion import slot_name
@@ -174,6 +182,7 @@ def main() -> None:
         argument_spec={
             "timeout": {"type": "float", "default": 1.0},
             "healthy_within": {"type": "float", "default": 0},
+            "primary_within": {"type": "float", "default": 0},
             "without": {"type": "list", "elements": "str", "default": []},
             "tolerated": {"type": "list", "elements": "str", "default": []},
             "descriptor": {"type": "path", "default": "/etc/fraiseql-resilience/observer.json"},
@@ -183,17 +192,18 @@ def main() -> None:
     try:
         facts = read_descriptor(module.params["descriptor"])
         facts["members"] = left_over(facts["members"], module.params["without"])
-        deadline = Deadline(module.params["healthy_within"])
+        healthy, led = Deadline(module.params["healthy_within"]), Deadline(module.params["primary_within"])
         while True:
             members = read_members(facts, timeout=module.params["timeout"], run=run)
             engine = read_engine(facts, timeout=module.params["timeout"])
             result = as_result(facts, members, engine, module.params["tolerated"])
-            if result["verdict"] == Verdict.PASSED.value or deadline.expired():
+            unwell = result["verdict"] != Verdict.PASSED.value and not healthy.expired()
+            if not unwell and (result["primary"] is not None or led.expired()):
                 break
-            time.sleep(min(INTERVAL, deadline.left()))
+            time.sleep(min(INTERVAL, max(healthy.left(), led.left())))
     except ResilienceError as error:
         module.fail_json(**error.as_result())
-    module.exit_json(changed=False, **result)
+    module.exit_json(changed=False, clock=monotonic_ns(), **result)
 
 
 if __name__ == "__main__":
