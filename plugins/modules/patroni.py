@@ -21,8 +21,7 @@ attributes:
   idempotent:
     support: partial
     details: >-
-      O(state=armed), O(state=reinitialized) and O(state=restarted) act each time, O(state=configured), O(state=leading)
-      and O(state=forgotten) only where something is to be done.
+      Only O(state=configured) and O(state=switched) change nothing a second time; the others act each time.
 options:
   state:
     description:
@@ -30,14 +29,13 @@ options:
       - V(armed) lets the primary ask Patroni for a switchover to O(candidate) once the gateway gives the word
         O(token), and returns once it waits for it. It disarms itself at O(deadline).
       - V(switched) waits until that has happened.
-      - V(leading) waits until a member leads and accepts writes that is none of O(without).
       - V(reinitialized) lets Patroni remove the member's data and build it anew.
       - V(restarted) lets Patroni restart PostgreSQL on this member.
       - V(forgotten) removes what etcd knows of a cluster whose members are all stopped, so that it is begun anew with
         the data that are there.
     type: str
     required: true
-    choices: [configured, armed, switched, leading, reinitialized, restarted, forgotten]
+    choices: [configured, armed, switched, reinitialized, restarted, forgotten]
   config:
     description: What the shared configuration has to hold, for O(state=configured). More than that is left as it is.
     type: dict
@@ -51,11 +49,6 @@ options:
     description: Seconds after which what is armed disarms itself.
     type: float
     default: 60
-  without:
-    description: Who does not count for V(leading), since it is lost.
-    type: list
-    elements: str
-    default: []
   timeout:
     description: Seconds to wait at most.
     type: float
@@ -73,22 +66,12 @@ EXAMPLES = r"""
     candidate: pg-a2
     token: "{{ token }}"
 
-- name: Somebody else leads
+- name: Patroni builds this member anew
   fraiseql.resilience.patroni:
-    state: leading
-    without: [pg-a1]
+    state: reinitialized
 """
 
 RETURN = r"""
-leader:
-  description: Who leads.
-  returned: for leading
-  type: str
-  sample: pg-a2
-clock:
-  description: This host's monotonic clock when that was seen, in nanoseconds.
-  returned: for leading
-  type: int
 differences:
   description: What of O(config) was not there.
   returned: for configured
@@ -111,6 +94,8 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import 
 
 #: Seconds between two looks.
 INTERVAL = 0.2
+#: What a shared configuration waits for.
+LED = "the cluster has a leader and a configuration in etcd"
 
 
 def act(given: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
@@ -119,19 +104,18 @@ def act(given: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     state = given["state"]
     if state == "configured":
         return configure(api, given["config"], given["timeout"], check_mode)
-    if state == "leading":
-        return {"changed": False, **await_leader(api, given["without"], given["timeout"])}
+    if check_mode:
+        return {"changed": state != "switched"}
     if state == "switched":
         said = armed.await_end(armed.SWITCHOVER, given["token"], "switched", given["timeout"])
         return {"changed": False, "events": said["events"]}
-    if check_mode:
-        return {"changed": True}
     if state == "armed":
         more = [f"--candidate={given['candidate']}"]
         said = armed.arm(armed.SWITCHOVER, given["token"], given["deadline"], member["os_user"], more, run=run)
         return {"changed": True, "events": said["events"]}
     if state == "forgotten":
-        return {"changed": patroni.forget(member["cluster"], run=run)}
+        patroni.forget(member["cluster"], run=run)
+        return {"changed": True}
     if state == "reinitialized":
         api.change("reinitialize", "POST", {"force": True}, given["timeout"])
     else:
@@ -147,9 +131,6 @@ def configure(api: patroni.Api, wanted: dict[str, t.Any], timeout: float, check_
     return {"changed": bool(found), "differences": found}
 
 
-LED = "the cluster has a leader and a configuration in etcd"
-
-
 def shared(api: patroni.Api) -> dict[str, t.Any] | None:
     """The shared configuration; None as long as nobody leads."""
     try:
@@ -161,38 +142,18 @@ def shared(api: patroni.Api) -> dict[str, t.Any] | None:
     return config if any(one["role"] == "leader" for one in cluster["members"]) else None
 
 
-def await_leader(api: patroni.Api, without: t.Collection[str], timeout: float) -> dict[str, t.Any]:
-    """Who leads, once somebody does that accepts writes and is none of those."""
-
-    def led() -> str | None:
-        cluster = api.get("cluster")
-        members = cluster.get("members", []) if isinstance(cluster, dict) else []
-        return next(
-            (
-                one["name"]
-                for one in members
-                if one["role"] == "leader" and one["state"] == "running" and one["name"] not in without
-            ),
-            None,
-        )
-
-    who = clock.poll(led, timeout=timeout, interval=INTERVAL, what="Patroni lets another member lead")
-    return {"leader": who, "clock": clock.monotonic_ns()}
-
-
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "state": {
                 "type": "str",
                 "required": True,
-                "choices": ["configured", "armed", "switched", "leading", "reinitialized", "restarted", "forgotten"],
+                "choices": ["configured", "armed", "switched", "reinitialized", "restarted", "forgotten"],
             },
             "config": {"type": "dict"},
             "candidate": {"type": "str"},
             "token": {"type": "str", "no_log": False},
             "deadline": {"type": "float", "default": 60},
-            "without": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "float", "default": 60},
             "descriptor": {"type": "path", "default": "/etc/fraiseql-resilience/member.json"},
         },

@@ -9,8 +9,6 @@ import http.client
 import json
 import ssl
 import typing as t
-import urllib.error
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner
@@ -26,7 +24,13 @@ Ask = t.Callable[..., tuple[int, t.Any]]
 
 
 def ask(
-    url: str, tls: t.Mapping[str, str], *, method: str = "GET", body: t.Any = None, timeout: float
+    place: tuple[str, int],
+    path: str,
+    tls: t.Mapping[str, str],
+    *,
+    method: str = "GET",
+    body: t.Any = None,
+    timeout: float,
 ) -> tuple[int, t.Any]:
     """Status and content of the answer: parsed where it is JSON, else its text.
 
@@ -35,14 +39,15 @@ def ask(
     context = ssl.create_default_context(cafile=tls["ca"])
     if "cert" in tls:
         context.load_cert_chain(tls["cert"], tls["key"])
-    request = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), method=method)
+    connection = http.client.HTTPSConnection(*place, timeout=timeout, context=context)
     try:
-        with urllib.request.urlopen(request, timeout=timeout, context=context) as answer:
-            status, text = answer.status, answer.read().decode("utf-8", "replace")
-    except urllib.error.HTTPError as error:
-        status, text = error.code, error.read().decode("utf-8", "replace")
+        connection.request(method, path, None if body is None else json.dumps(body))
+        answer = connection.getresponse()
+        status, text = answer.status, answer.read().decode("utf-8", "replace")
     except http.client.HTTPException as error:
         raise OSError(f"no answer in HTTP: {error!r}") from error
+    finally:
+        connection.close()
     try:
         return status, json.loads(text)
     except ValueError:
@@ -80,11 +85,9 @@ def _said(
 ) -> tuple[dict[str, t.Any], dict[str, t.Any], dict[str, t.Any]] | None:
     """The cluster, the member and the shared configuration, in one member's words."""
     found = []
-    for path in ("cluster", "patroni", "config"):
+    for path in ("/cluster", "/patroni", "/config"):
         try:
-            _status, content = ask(
-                f"https://{address}:{facts['patroni']['port']}/{path}", {"ca": facts["ca"]}, timeout=timeout
-            )
+            _status, content = ask((address, facts["patroni"]["port"]), path, {"ca": facts["ca"]}, timeout=timeout)
         except OSError:
             return None
         if not isinstance(content, dict):
@@ -128,13 +131,13 @@ class Api:
 
     def _asked(self, path: str, method: str, body: t.Any, timeout: float) -> tuple[int, t.Any]:
         tls = self._member["patroni"]
-        url = f"https://{self._member['address']}:{tls['port']}/{path}"
+        place = (self._member["address"], tls["port"])
         try:
-            return self._ask(url, tls, method=method, body=body, timeout=timeout)
+            return self._ask(place, f"/{path}", tls, method=method, body=body, timeout=timeout)
         except OSError as error:
             raise UnknownError(
                 f"Patroni on {self._member['name']} does not answer: {error}",
-                given=url,
+                given=f"{method} https://{place[0]}:{place[1]}/{path}",
                 changed=method != "GET",
                 next_step="see whether it runs: systemctl status patroni",
             ) from error
@@ -152,8 +155,8 @@ def differences(wanted: t.Mapping[str, t.Any], there: t.Mapping[str, t.Any]) -> 
     return found
 
 
-def forget(cluster: str, *, run: Runner) -> bool:
-    """Remove what etcd knows of a cluster that nobody leads. True if there was something.
+def forget(cluster: str, *, run: Runner) -> None:
+    """Remove what etcd knows of a cluster that nobody leads.
 
     :raises RefusedError: somebody leads, so Patroni runs.
     """
@@ -163,7 +166,7 @@ def forget(cluster: str, *, run: Runner) -> bool:
         stdin=f"{cluster}\n{AWARE}\n",
         check=False,
     )
-    if "healthy" in answer.stdout + answer.stderr:
+    if "currently is healthy" in answer.stdout + answer.stderr:
         raise RefusedError(
             f"somebody leads {cluster}, so what etcd knows of it was not removed",
             next_step="stop Patroni on every member first",
@@ -173,4 +176,3 @@ def forget(cluster: str, *, run: Runner) -> bool:
             f"what etcd knows of {cluster} could not be removed: {(answer.stderr or answer.stdout).strip()[-500:]}",
             next_step="see whether etcd answers: etcdctl endpoint health",
         )
-    return True

@@ -53,7 +53,9 @@ def _of(engine: Engine, primary: str | None, members: t.Collection[str]) -> t.It
     if engine.leader is None:
         yield Hazard("patroni_no_leader", Verdict.FAILED, "nobody holds Patroni's lease")
     elif primary is not None and engine.leader != primary:
-        yield Hazard("patroni_leader_differs", Verdict.FAILED, f"{primary} accepts writes, {engine.leader} has the lease")
+        yield Hazard(
+            "patroni_leader_differs", Verdict.FAILED, f"{primary} accepts writes, {engine.leader} has the lease"
+        )
     for name in sorted(set(members) - set(engine.members)):
         yield Hazard("patroni_member_missing", Verdict.FAILED, f"Patroni does not know {name}")
     if engine.synchronous and not any(one["role"] in CONFIRMS for one in engine.members.values()):

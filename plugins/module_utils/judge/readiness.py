@@ -87,6 +87,7 @@ def judge(
         "utc": now.isoformat(timespec="seconds").replace("+00:00", "Z"),
         "verdict": worst([*checks, *disasters]).value,
         "primary": (cluster or {}).get("primary"),
+        "engine": (cluster or {}).get("engine"),
         "members": [member_line(one) for one in (cluster or {}).get("members", [])],
         "windows": current_windows(cluster, window),
         "checks": [check.as_dict() for check in [*checks, *disasters]],

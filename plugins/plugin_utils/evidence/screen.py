@@ -15,6 +15,12 @@ ANSWER = {
     "failed": "cannot be recovered as it has to be",
     "unknown": "it is not known whether it can be recovered",
 }
+#: By whoever promotes when the primary is lost; None where nobody could look.
+ENGINE = {
+    "manual": "somebody, with the playbook failover",
+    "patroni": "Patroni, by itself",
+    None: "not known",
+}
 
 
 def screen(status: t.Mapping[str, t.Any]) -> list[str]:
@@ -22,6 +28,7 @@ def screen(status: t.Mapping[str, t.Any]) -> list[str]:
     wrong = [f"{one['verdict']:>7}  {one['name']}: {one['reason']}" for one in status["checks"] if one["verdict"] != "passed"]
     return [
         f"{status['cluster']}: {ANSWER[status['verdict']]} ({status['verdict']}, {status['utc']})",
+        f"Who fails over: {ENGINE[status['engine']]}",
         "",
         *aligned([["member", "region", "is", "timeline", "behind", "replayed until"], *map(_member, status["members"])]),
         "",

@@ -33,6 +33,10 @@ LISTENER = "resilience-demotion"
 LOOK_INTERVAL = 0.02
 LOOK_DEADLINE = 1.0
 
+#: Seconds that the old primary serves although nobody on it is about to stop it, until that is taken for a refusal. A
+#: shutdown that has begun ends all sessions within a fraction of that.
+UNMOVED_SECONDS = 1.0
+
 #: Seconds for anything that should be immediate: a command at PgBouncer's console, a NOTIFY, a connection.
 STEP_DEADLINE = 2.0
 
@@ -416,8 +420,13 @@ def _move(
     record.stamp("notified")
     keep(record)
     leads_to: str | None = record.old_primary
+    moving = now()
     while now() < end:
         leads_to = cluster.writable()
+        if leads_to != record.old_primary or not _serves_on(cluster):
+            moving = now()
+        elif now() - moving > UNMOVED_SECONDS:
+            break
         if leads_to not in {None, record.old_primary}:
             record.new_primary = leads_to
             record.stamp("writable")
@@ -427,8 +436,8 @@ def _move(
     if leads_to == record.old_primary:
         record.end(
             "resumed_on_old_primary",
-            f"{record.old_primary} had not stopped at the deadline, and still serves",
-            "read the state of its demotion, then try again",
+            f"{record.old_primary} was told to stop, and still serves",
+            "read why on it: journalctl --unit resilience-demotion; then try again",
         )
     else:
         record.end(
@@ -436,6 +445,14 @@ def _move(
             "no writable server was seen behind HAProxy before the deadline",
             "ask cluster_info who is primary; fail over if nobody is",
         )
+
+
+def _serves_on(cluster: ClusterActs) -> bool:
+    """Is the old primary still one, with nobody on it who would change that?"""
+    try:
+        return cluster.listeners() == 0 and cluster.is_primary()
+    except LineFailed:
+        return False
 
 
 # --- state file ------------------------------------------------------------------------------------------------------

@@ -47,5 +47,6 @@ def test_the_screen_begins_with_the_answer_and_ends_with_what_is_wrong() -> None
     )
     lines = screen({"cluster": "orders", **status})
     assert lines[0].startswith("orders: it is not known whether it can be recovered (unknown, ")
+    assert lines[1] == "Who fails over: not known"
     assert "unknown  cluster: the observer could not look at it" in lines
     assert any(line.startswith("members_lost") and line.endswith("unknown") for line in lines)

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 
 import pytest
 
-from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError
-from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import candidate, topology
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, RefusedError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import candidate
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.patroni import Engine
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.topology import Member, Standing
 from ansible_collections.fraiseql.resilience.plugins.modules import cluster_info
 
@@ -20,8 +22,17 @@ STANDBY = PRIMARY._replace(
 )
 
 
-def seen(members: list[Member]) -> dict[str, t.Any]:
-    return cluster_info.as_result({"cluster": "orders"}, members, topology.verdict(members))
+ENGINE = Engine(
+    seen=True,
+    members={
+        "pg-a1": {"role": "leader", "state": "running", "tags": {}},
+        "pg-a2": {"role": "replica", "state": "streaming", "tags": {"nofailover": True}},
+    },
+)
+
+
+def seen(members: list[Member], engine: Engine | None = None, tolerated: t.Sequence[str] = ()) -> dict[str, t.Any]:
+    return cluster_info.as_result({"cluster": "orders"}, members, engine, tolerated)
 
 
 def test_the_result_names_the_primary_and_each_lag() -> None:
@@ -41,6 +52,21 @@ def test_without_a_primary_there_is_no_lag() -> None:
 def test_a_candidate_is_chosen_from_the_result_as_it_is() -> None:
     result = seen([PRIMARY, STANDBY])
     assert candidate.switchover(result).candidate == "pg-a2"
+
+
+def test_who_fails_over_is_said_and_what_patroni_lacks_counts() -> None:
+    assert (seen([PRIMARY, STANDBY])["engine"], seen([PRIMARY, STANDBY])["patroni"]) == ("manual", None)
+    result = seen([PRIMARY, STANDBY], ENGINE)
+    assert (result["engine"], result["patroni"]["leader"], result["verdict"]) == ("patroni", "pg-a1", "passed")
+    paused = replace(ENGINE, paused=True)
+    assert seen([PRIMARY, STANDBY], paused)["verdict"] == "failed"
+    assert seen([PRIMARY, STANDBY], paused, ["patroni_paused"])["verdict"] == "passed"
+
+
+def test_whom_patroni_would_refuse_is_no_candidate() -> None:
+    with pytest.raises(RefusedError) as error:
+        candidate.switchover(seen([PRIMARY, STANDBY], ENGINE))
+    assert "nofailover" in error.value.as_result()["msg"]
 
 
 def test_only_members_can_be_left_out() -> None:

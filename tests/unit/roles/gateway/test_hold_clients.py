@@ -65,6 +65,7 @@ class Cluster:
         self._unreachable = unreachable
         self.notify_error = ""
         self.told: list[str] = []
+        self.looks = 0
 
     def names(self) -> list[str]:
         return ["a", "b"]
@@ -85,6 +86,7 @@ class Cluster:
         self.told.append(token)
 
     def writable(self) -> str | None:
+        self.looks += 1
         return self._seen.pop(0) if len(self._seen) > 1 else self._seen[0]
 
 
@@ -181,6 +183,21 @@ def test_the_deadline_lets_go_in_any_case(last: str | None, outcome: str) -> Non
     record, _kept = hold(pooler, Cluster("a", last), deadline=1.0)
     assert (record.state, record.outcome, record.new_primary) == ("done", outcome, None)
     assert not pooler.held and record.next_step
+
+
+def test_an_old_primary_that_nobody_is_about_to_stop_gets_its_clients_back_at_once() -> None:
+    pooler, cluster = Pooler(), Cluster("a")
+    cluster.notify = lambda token: setattr(cluster, "_listeners", 0)  # type: ignore[method-assign]
+    record, _kept = hold(pooler, cluster, deadline=1000.0)
+    assert record.outcome == "resumed_on_old_primary" and "still serves" in record.reason
+    assert not pooler.held and cluster.looks * program.LOOK_INTERVAL < 5
+
+
+@pytest.mark.parametrize("seen", [("a", "a", None, "a", None, "b"), ("a", *["a", None] * 100, "b")])
+def test_a_session_that_outlives_the_listener_is_no_refusal(seen: tuple[str | None, ...]) -> None:
+    cluster = Cluster(*seen)
+    cluster.notify = lambda token: setattr(cluster, "_listeners", 0)  # type: ignore[method-assign]
+    assert hold(Pooler(), cluster, deadline=1000.0)[0].outcome == "resumed_on_new_primary"
 
 
 def test_a_surprise_lets_go_too() -> None:

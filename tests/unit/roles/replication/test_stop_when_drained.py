@@ -34,6 +34,7 @@ def load_program(monkeypatch: pytest.MonkeyPatch) -> t.Any:
     fake = ModuleType("psycopg2")
     fake.Error = type("Error", (Exception,), {})  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "psycopg2", fake)
+    monkeypatch.delitem(sys.modules, "gateway_word", raising=False)
     monkeypatch.syspath_prepend(PROGRAM.parent)
     spec = importlib.util.spec_from_file_location("stop_when_drained", PROGRAM)
     assert spec is not None and spec.loader is not None
