@@ -7,6 +7,8 @@ VENV := .venv
 PLAYBOOK := $(VENV)/bin/ansible-playbook
 # Options for the lab's playbooks, for example: make lab-up LAB="-e lab_debian_release=bookworm"
 LAB ?=
+# Who promotes when the lab's primary is lost: manual, or patroni. A lab goes from manual to patroni, not back.
+ENGINE ?= manual
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 # What Debian 12 and 13 have and a minimal installation lacks. runc runs on every kind of cgroup, crun only on v2.

@@ -5,6 +5,6 @@ ONLY ?=
 
 .PHONY: bench
 
-bench: .lab/protected ## Measure recovery on the lab (about an hour), write docs/benchmarks.json and its page; or ONLY=switchover
+bench: .lab/protected-$(ENGINE) ## Measure recovery on the lab (about an hour), write docs/benchmarks.json and its page; or ONLY=switchover
 	$(VENV)/bin/python tests/bench/run.py --rounds $(ROUNDS) $(ONLY)
 	$(VENV)/bin/python scripts/benchmarks_page.py

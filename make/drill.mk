@@ -1,10 +1,10 @@
 # Disasters on purpose, in the lab, recovered from by the playbooks of an emergency.
 
-SCENARIO ?= planned_switchover primary_crash primary_host_lost region_lost data_loss
+SCENARIO ?= planned_switchover primary_crash primary_host_lost $(if $(filter patroni,$(ENGINE)),,region_lost) data_loss
 # How often each of them is run; from three on, the table says how sure a zero is.
 REPEAT ?= 1
 INVENTORY = .lab/inventory.yml
-ON_LAB = $(PLAYBOOK) -i $(INVENTORY) -e resilience_cluster=lab -e resilience_confirm=lab
+ON_LAB = $(PLAYBOOK) -i $(INVENTORY) -e resilience_cluster=lab -e resilience_confirm=lab -e resilience_ha_engine=$(ENGINE)
 
 .PHONY: drill site
 
@@ -13,11 +13,11 @@ site: lab-up ## The lab's cluster is set up and protected
 
 ifdef CONTROLS
 # With CONTROLS=1 no disaster: each check is shown a fault, and has to find it.
-drill: .lab/protected
+drill: .lab/protected-$(ENGINE)
 	$(ON_LAB) fraiseql.resilience.controls
 else
 # Phases live on the terminal; a scenario that fails does not keep the others from being judged.
-drill: .lab/protected ## Five disasters, one table, signed evidence; or one: make drill SCENARIO=data_loss; or CONTROLS=1
+drill: .lab/protected-$(ENGINE) ## Five disasters, one table, signed evidence; or one: make drill SCENARIO=data_loss; or CONTROLS=1; ENGINE=patroni
 	@series=$$(date -u +%Y%m%dT%H%M%SZ); \
 	for scenario in $$(for repetition in $$(seq $(REPEAT)); do echo $(SCENARIO); done); do \
 	  ANSIBLE_STDOUT_CALLBACK=fraiseql.resilience.recovery_clock $(ON_LAB) fraiseql.resilience.drill \
@@ -29,9 +29,9 @@ drill: .lab/protected ## Five disasters, one table, signed evidence; or one: mak
 endif
 
 # Made again when the lab is: lab_down removes the folder. A drill on a lab that is up begins at once.
-.lab/protected: | setup
+.lab/protected-$(ENGINE): | setup
 	$(PLAYBOOK) fraiseql.resilience.lab_up $(LAB)
 	$(ON_LAB) fraiseql.resilience.site
-	@touch $@
+	@rm -f .lab/protected-* && touch $@
 
 comma := ,
