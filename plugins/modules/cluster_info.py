@@ -77,10 +77,6 @@ timeline:
   returned: if there is a primary
   type: int
   sample: 3
-clock:
-  description: This host's monotonic clock after the last look, in nanoseconds.
-  returned: success
-  type: int
 members:
   description: >-
     What was seen of each member: name, region, standing (primary, standby, starting, refused, unseen), reason,
@@ -115,10 +111,11 @@ verdict:
 
 import time
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import Deadline, monotonic_ns
+from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import Deadline
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.members import read_descriptor, read_members
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.patroni import read_engine
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.promotion import slot_name
@@ -194,16 +191,17 @@ def main() -> None:
         facts["members"] = left_over(facts["members"], module.params["without"])
         healthy, led = Deadline(module.params["healthy_within"]), Deadline(module.params["primary_within"])
         while True:
-            members = read_members(facts, timeout=module.params["timeout"], run=run)
-            engine = read_engine(facts, timeout=module.params["timeout"])
-            result = as_result(facts, members, engine, module.params["tolerated"])
+            with ThreadPoolExecutor(max_workers=1) as pool:
+                engine = pool.submit(read_engine, facts, timeout=module.params["timeout"])
+                members = read_members(facts, timeout=module.params["timeout"], run=run)
+            result = as_result(facts, members, engine.result(), module.params["tolerated"])
             unwell = result["verdict"] != Verdict.PASSED.value and not healthy.expired()
             if not unwell and (result["primary"] is not None or led.expired()):
                 break
             time.sleep(min(INTERVAL, max(healthy.left(), led.left())))
     except ResilienceError as error:
         module.fail_json(**error.as_result())
-    module.exit_json(changed=False, clock=monotonic_ns(), **result)
+    module.exit_json(changed=False, **result)
 
 
 if __name__ == "__main__":

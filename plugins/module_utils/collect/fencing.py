@@ -132,7 +132,9 @@ def by_host(member: t.Mapping[str, t.Any], timeout: float, *, check_mode: bool, 
     marked = _mark()
     try:
         _mask(member, run)
-        run(["systemctl", "kill", "--signal=SIGINT", "--kill-whom=main", member["unit"]], timeout=10, check=False)
+        if not member.get("patroni"):
+            # Patroni shuts PostgreSQL down fast by itself, and takes a second signal for an order to leave it.
+            run(["systemctl", "kill", "--signal=SIGINT", "--kill-whom=main", member["unit"]], timeout=10, check=False)
         _stop(member, timeout, run)
     except CommandError as error:
         raise UnknownError(

@@ -182,6 +182,8 @@ def restore(place: Place, request: Request, client: Client, timeout: float, run:
     if kept and not cut_off:
         place.data_dir.rename(kept)
     _make_directory(place)
+    # What a server that was killed left behind; pgBackRest would take it for one that runs.
+    (place.data_dir / "postmaster.pid").unlink(missing_ok=True)
     delta = ["--delta"] if request.delta or any(place.data_dir.iterdir()) else []
     done = client.call(*delta, *request.options(), "restore", timeout=timeout)
     write_state({"state": "restored", "kept": kept, "options": request.options()})

@@ -140,6 +140,14 @@ def test_a_running_server_is_refused(place: restore.Place, monkeypatch: pytest.M
     assert run.restores == []
 
 
+def test_what_a_killed_server_left_is_no_server(place: restore.Place) -> None:
+    run = PgBackRest(place.data_dir)
+    left = place.data_dir / "postmaster.pid"
+    left.write_text("4194304\n/var/lib/postgresql/17/main\n", encoding="utf-8")
+    restore.restore(place, restore.Request("standby", keep=False, delta=True), client(run), 60, run)
+    assert not left.exists() and run.restores
+
+
 def test_a_disk_that_is_too_small_is_refused_with_both_sizes(
     place: restore.Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

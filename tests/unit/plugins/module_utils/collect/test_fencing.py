@@ -231,6 +231,12 @@ def test_a_member_is_marked_masked_and_stopped_in_this_order(host: Host) -> None
     ]
 
 
+def test_patroni_is_told_to_stop_once(host: Host) -> None:
+    host.member |= {"unit": "patroni.service", "patroni": {"port": 8009}}
+    assert host.fence()[0]
+    assert [one for one in host.ran if one not in ("is-enabled", "pg_controldata")] == ["mask", "stop"]
+
+
 def test_a_second_fence_changes_nothing(host: Host) -> None:
     host.fence()
     host.ran.clear()
