@@ -29,13 +29,15 @@ options:
       - V(armed) lets the primary ask Patroni for a switchover to O(candidate) once the gateway gives the word
         O(token), and returns once it waits for it. It disarms itself at O(deadline).
       - V(switched) waits until that has happened.
+      - V(paused) lets nobody take over, and returns once every member knows it. C(patronictl resume) ends it, and so
+        does V(forgotten).
       - V(reinitialized) lets Patroni remove the member's data and build it anew.
       - V(restarted) lets Patroni restart PostgreSQL on this member.
       - V(forgotten) removes what etcd knows of a cluster whose members are all stopped, so that it is begun anew with
         the data that are there.
     type: str
     required: true
-    choices: [configured, armed, switched, reinitialized, restarted, forgotten]
+    choices: [configured, armed, switched, paused, reinitialized, restarted, forgotten]
   config:
     description: What the shared configuration has to hold, for O(state=configured). More than that is left as it is.
     type: dict
@@ -116,6 +118,9 @@ def act(given: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     if state == "forgotten":
         patroni.forget(member["cluster"], run=run)
         return {"changed": True}
+    if state == "paused":
+        patroni.pause(member["cluster"], given["timeout"], run=run)
+        return {"changed": True}
     if state == "reinitialized":
         api.change("reinitialize", "POST", {"force": True}, given["timeout"])
     else:
@@ -148,7 +153,7 @@ def main() -> None:
             "state": {
                 "type": "str",
                 "required": True,
-                "choices": ["configured", "armed", "switched", "reinitialized", "restarted", "forgotten"],
+                "choices": ["configured", "armed", "switched", "paused", "reinitialized", "restarted", "forgotten"],
             },
             "config": {"type": "dict"},
             "candidate": {"type": "str"},

@@ -132,10 +132,11 @@ def by_host(member: t.Mapping[str, t.Any], timeout: float, *, check_mode: bool, 
     marked = _mark()
     try:
         _mask(member, run)
-        if not member.get("patroni"):
-            # Patroni shuts PostgreSQL down fast by itself, and takes a second signal for an order to leave it.
+        if member.get("patroni"):
+            _stop_behind_patroni(member, timeout, run)
+        else:
             run(["systemctl", "kill", "--signal=SIGINT", "--kill-whom=main", member["unit"]], timeout=10, check=False)
-        _stop(member, timeout, run)
+            _stop(member, timeout, run)
     except CommandError as error:
         raise UnknownError(
             f"{name} is not proven fenced: {error.message}",
@@ -192,15 +193,34 @@ def _stop(member: t.Mapping[str, t.Any], timeout: float, run: Runner) -> None:
         run(["systemctl", "stop", member["unit"]], timeout=timeout)
     except CommandError:
         run(["systemctl", "kill", "--signal=SIGKILL", member["unit"]], timeout=10, check=False)
-        try:
-            poll(
-                lambda: None if _processes(member) else True,
-                timeout=VANISH_SECONDS,
-                interval=POLL_SECONDS,
-                what="PostgreSQL vanishes after SIGKILL",
-            )
-        except UnknownError:
-            return  # Whatever is left is found, and named, by whoever looks for the proof.
+        _vanished(member)
+
+
+def _vanished(member: t.Mapping[str, t.Any]) -> None:
+    """Give what was killed a moment. Whatever is left is found, and named, by whoever looks for the proof."""
+    try:
+        poll(
+            lambda: None if _processes(member) else True,
+            timeout=VANISH_SECONDS,
+            interval=POLL_SECONDS,
+            what="PostgreSQL vanishes after SIGKILL",
+        )
+    except UnknownError:
+        return
+
+
+def _stop_behind_patroni(member: t.Mapping[str, t.Any], timeout: float, run: Runner) -> None:
+    """Stop Patroni, which leaves PostgreSQL running where it is paused, then PostgreSQL."""
+    _stop(member, timeout, run)
+    if not _processes(member):
+        return
+    argv = [f"{member['bin_dir']}/pg_ctl", "stop", "--mode=fast", f"--pgdata={member['data_dir']}", "--silent"]
+    try:
+        run([*argv, f"--timeout={timeout:.0f}"], timeout=timeout + 5, user=member["os_user"])
+    except CommandError:
+        run(["systemctl", "kill", "--signal=SIGKILL", member["unit"]], timeout=10, check=False)
+        run(["systemctl", "kill", "--signal=SIGKILL", member["server_unit"]], timeout=10, check=False)
+        _vanished(member)
 
 
 def _processes(member: t.Mapping[str, t.Any]) -> list[int]:

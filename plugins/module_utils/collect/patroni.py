@@ -155,6 +155,21 @@ def differences(wanted: t.Mapping[str, t.Any], there: t.Mapping[str, t.Any]) -> 
     return found
 
 
+def pause(cluster: str, timeout: float, *, run: Runner) -> None:
+    """Let nobody take over, and wait until every member knows it. A second time changes nothing.
+
+    :raises UnknownError: not every member knows it.
+    """
+    argv = ["patronictl", "--config-file", CONFIG, "pause", "--wait", cluster]
+    answer = run(argv, timeout=timeout, check=False)
+    if answer.rc != 0 and "already paused" not in answer.stdout + answer.stderr:
+        raise UnknownError(
+            f"Patroni of {cluster} could not be paused: {(answer.stderr or answer.stdout).strip()[-500:]}",
+            changed=True,
+            next_step="see what it says: patronictl list; patronictl resume ends a pause",
+        )
+
+
 def forget(cluster: str, *, run: Runner) -> None:
     """Remove what etcd knows of a cluster that nobody leads.
 

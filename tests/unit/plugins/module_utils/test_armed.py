@@ -61,6 +61,12 @@ def test_arming_starts_the_program_with_an_outer_deadline(unit: armed.Armed) -> 
     assert host.ran[-1][-3:] == ["/usr/local/lib/program.py", "--token=T", "--deadline=60"]
 
 
+def test_what_else_a_program_needs_to_know_it_is_told(unit: armed.Armed) -> None:
+    host = systemd(unit, word("armed"))
+    armed.arm(unit, "T", 60, "postgres", ["--candidate=pg-a2"], run=host)
+    assert host.ran[-1][-2:] == ["--deadline=60", "--candidate=pg-a2"]
+
+
 def test_what_was_armed_before_is_disarmed_first(unit: armed.Armed) -> None:
     host = systemd(unit, word("armed"), "active")
     armed.arm(unit, "T", 60, "postgres", run=host)

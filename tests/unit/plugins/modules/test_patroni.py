@@ -132,7 +132,19 @@ def test_the_clusters_own_name_is_forgotten(
     assert forgotten == ["orders"]
 
 
-@pytest.mark.parametrize("state", ["configured", "armed", "switched", "reinitialized", "restarted", "forgotten"])
+def test_the_clusters_own_name_is_paused(
+    given: dict[str, t.Any], rest: t.Callable[..., Rest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rest({})
+    paused: list[t.Any] = []
+    monkeypatch.setattr(collect, "pause", lambda *words, run: paused.append(words))
+    assert patroni.act({**given, "state": "paused"}, False) == {"changed": True}
+    assert paused == [("orders", 0.2)]
+
+
+@pytest.mark.parametrize(
+    "state", ["configured", "armed", "switched", "paused", "reinitialized", "restarted", "forgotten"]
+)
 def test_check_mode_changes_nothing(
     given: dict[str, t.Any], rest: t.Callable[..., Rest], monkeypatch: pytest.MonkeyPatch, state: str
 ) -> None:
@@ -140,6 +152,7 @@ def test_check_mode_changes_nothing(
     monkeypatch.setattr(armed, "arm", pytest.fail)
     monkeypatch.setattr(armed, "await_end", pytest.fail)
     monkeypatch.setattr(collect, "forget", pytest.fail)
+    monkeypatch.setattr(collect, "pause", pytest.fail)
     said = patroni.act({**given, "state": state, "config": {"ttl": 20}}, True)
     assert said["changed"] is (state != "switched")
     assert api.changes == []

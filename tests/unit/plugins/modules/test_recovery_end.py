@@ -46,6 +46,12 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., None]:
     return on
 
 
+def test_a_recovery_is_never_in_patronis_hands(tmp_path: Path) -> None:
+    facts = {**FACTS, "unit": "patroni.service", "server_unit": FACTS["unit"]}
+    (tmp_path / "member.json").write_text(json.dumps(facts))
+    assert recovery_end.read_member(str(tmp_path / "member.json")).unit == "postgresql@17-main.service"
+
+
 def test_the_log_is_found_by_the_descriptor(member: recovery.Member) -> None:
     assert member.log_file == "/var/log/postgresql/postgresql-17-main.log"
 

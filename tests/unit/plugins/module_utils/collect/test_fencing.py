@@ -160,6 +160,8 @@ class Host:
         }
         self.masks: set[str] = set()
         self.stops = True
+        self.paused = False
+        self.pg_ctl_stops = True
         self.dies = True
         self.masks_fail: set[str] = set()
         self.ran: list[str] = []
@@ -190,15 +192,19 @@ class Host:
             self.masks.discard(command.removeprefix("un"))
         elif command == "is-enabled":
             stdout, rc = ("masked\n", 1) if self.masks else ("enabled\n", 0)
-        elif command == "stop":
-            if not self.stops:
-                raise CommandTimedOut("systemctl gave no answer within 5 s and was killed")
-            self.end()
-        elif command == "kill --signal=SIGKILL" and self.dies:
-            self.end()
+        elif command in ("stop", "pg_ctl", "kill --signal=SIGKILL"):
+            self._stop(command)
         elif command == "pg_controldata":
             stdout = "pg_control version number:            1700\nDatabase cluster state:               shut down\n"
         return Completed(tuple(argv), rc, stdout, "", 0.0)
+
+    def _stop(self, command: str) -> None:
+        if command == "stop" and not self.stops:
+            raise CommandTimedOut("systemctl gave no answer within 5 s and was killed")
+        if command == "pg_ctl" and not self.pg_ctl_stops:
+            raise CommandFailed("pg_ctl ended with exit code 1", rc=1)
+        if (command == "stop" and not self.paused) or command == "pg_ctl" or (self.dies and "KILL" in command):
+            self.end()
 
     def fence(self, *, check_mode: bool = False) -> tuple[bool, str]:
         return fencing.by_host(self.member, 5, check_mode=check_mode, run=self)
@@ -235,6 +241,21 @@ def test_patroni_is_told_to_stop_once(host: Host) -> None:
     host.member |= {"unit": "patroni.service", "patroni": {"port": 8009}}
     assert host.fence()[0]
     assert [one for one in host.ran if one not in ("is-enabled", "pg_controldata")] == ["mask", "stop"]
+
+
+@pytest.mark.parametrize("stops", [True, False])
+def test_what_a_paused_patroni_leaves_running_is_stopped_after_it(host: Host, stops: bool) -> None:
+    """A paused Patroni ends without its PostgreSQL."""
+    host.member |= {
+        "unit": "patroni.service",
+        "server_unit": "postgresql@17-main.service",
+        "patroni": {"port": 8009},
+        "os_user": "postgres",
+    }
+    host.paused, host.pg_ctl_stops = True, stops
+    assert host.fence()[0]
+    assert host.ran.index("stop") < host.ran.index("pg_ctl")
+    assert ("kill --signal=SIGKILL" in host.ran) is not stops
 
 
 def test_a_second_fence_changes_nothing(host: Host) -> None:

@@ -118,7 +118,8 @@ class Patronictl:
         self.said = ""
 
     def __call__(self, argv: t.Sequence[str], *, timeout: float, stdin: str | None = None, **_: t.Any) -> Completed:
-        assert argv[-2:] == ["remove", "orders"]
+        assert argv[-1] == "orders"
+        self.verb = argv[3]
         self.said = stdin or ""
         return Completed(tuple(argv), *self.answer, 0.1)
 
@@ -126,7 +127,18 @@ class Patronictl:
 def test_patronictl_is_told_what_it_asks() -> None:
     ran = Patronictl()
     patroni.forget("orders", run=ran)
-    assert ran.said == "orders\nYes I am aware\n"
+    assert (ran.verb, ran.said) == ("remove", "orders\nYes I am aware\n")
+
+
+@pytest.mark.parametrize("ran", [Patronictl(), Patronictl(1, "", "Error: Cluster is already paused")])
+def test_a_pause_is_a_pause(ran: Patronictl) -> None:
+    patroni.pause("orders", 5, run=ran)
+    assert ran.verb == "pause"
+
+
+def test_a_pause_that_not_all_know_of_is_unknown() -> None:
+    with pytest.raises(UnknownError, match="pg-a2 does not know"):
+        patroni.pause("orders", 5, run=Patronictl(1, "", "Error: pg-a2 does not know"))
 
 
 def test_a_cluster_that_somebody_leads_is_not_forgotten() -> None:
