@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import typing as t
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,7 +127,7 @@ def by_host(member: t.Mapping[str, t.Any], timeout: float, *, check_mode: bool, 
     :raises UnknownError: it could not be masked, or a process is left.
     """
     name = member["name"]
-    done = MARK.exists() and _masked(member, run) and not _processes(member)
+    done = MARK.exists() and _masked(member, run) and not _living(member)
     if check_mode or done:
         return not done, f"PostgreSQL {'does not run' if done else 'would be stopped and masked'} on {name}"
     marked = _mark()
@@ -140,7 +141,7 @@ def by_host(member: t.Mapping[str, t.Any], timeout: float, *, check_mode: bool, 
             changed=True,
             next_step="let its fence agent switch the host off (method agent)",
         ) from error
-    left = _processes(member)
+    left = _living(member)
     if left:
         raise UnknownError(
             f"{name} is not proven fenced: of its PostgreSQL still run {', '.join(map(str, left))}",
@@ -148,6 +149,11 @@ def by_host(member: t.Mapping[str, t.Any], timeout: float, *, check_mode: bool, 
             next_step="let its fence agent switch the host off (method agent)",
         )
     without = "" if marked else ", but it could not be marked as fenced"
+    if held := _processes(member):
+        ended = (
+            f"of its PostgreSQL, {name} has {len(held)} killed processes left that wait for its storage, to end then"
+        )
+        return True, f"{ended}, its unit is masked{without}"
     state = _state(member, run)
     return True, f"no postmaster runs on {name}, its unit is masked, its control file says '{state}'{without}"
 
@@ -192,7 +198,7 @@ def _stop(member: t.Mapping[str, t.Any], timeout: float, run: Runner) -> None:
         run(["systemctl", "kill", "--signal=SIGKILL", member["unit"]], timeout=10, check=False)
         try:
             poll(
-                lambda: None if _processes(member) else True,
+                lambda: None if _living(member) else True,
                 timeout=VANISH_SECONDS,
                 interval=POLL_SECONDS,
                 what="PostgreSQL vanishes after SIGKILL",
@@ -207,6 +213,11 @@ def _processes(member: t.Mapping[str, t.Any]) -> list[int]:
     Each of them works in the data directory, which the kernel tells without touching storage that may be frozen.
     """
     return sorted(int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit() and _is_of(entry, member))
+
+
+def _living(member: t.Mapping[str, t.Any]) -> list[int]:
+    """Those of them that may still do something."""
+    return [pid for pid in _processes(member) if not _killed(PROC / str(pid))]
 
 
 def _is_of(process: Path, member: t.Mapping[str, t.Any]) -> bool:
@@ -224,6 +235,16 @@ def _is_of(process: Path, member: t.Mapping[str, t.Any]) -> bool:
             return bool({member["data_dir"], data_dir} & set(given)) or member["unit"] in group
     except (FileNotFoundError, ProcessLookupError):
         return False  # It ended meanwhile.
+
+
+def _killed(process: Path) -> bool:
+    """Does the kernel keep it for storage only? With SIGKILL pending it sends nothing any more once that answers."""
+    try:
+        status = dict(re.findall(r"^(\w+):\s+(\S+)", (process / "status").read_text(encoding="utf-8"), re.MULTILINE))
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    pending = int(status.get("SigPnd", "0"), 16) | int(status.get("ShdPnd", "0"), 16)
+    return status["State"] == "D" and bool(pending & 1 << (signal.SIGKILL - 1))
 
 
 def _state(member: t.Mapping[str, t.Any], run: Runner) -> str:

@@ -253,6 +253,30 @@ def test_check_mode_leaves_the_member_alone(host: Host) -> None:
     assert not fencing.MARK.exists()
 
 
+@pytest.mark.parametrize("mask", ["SigPnd:\t0000000000000100", "ShdPnd:\t0000000000000100\nSigPnd:\t0000000000000000"])
+def test_what_waits_for_storage_that_stands_still_ends_with_it(host: Host, mask: str) -> None:
+    host.stops = host.dies = False
+    (host.proc / "17" / "status").write_text(f"Name:\tpostgres\nState:\tD (disk sleep)\n{mask}\n")
+    changed, proof = host.fence()
+    assert changed
+    assert "1 killed processes left that wait for its storage" in proof
+    assert not host.fence()[0]
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        "State:\tD (disk sleep)\nSigPnd:\t0000000000000000\nShdPnd:\t0000000000004000",
+        "State:\tS (sleeping)\nSigPnd:\t0000000000000100\nShdPnd:\t0000000000000000",
+    ],
+)
+def test_what_may_go_on_once_storage_does_is_no_fence(host: Host, status: str) -> None:
+    host.stops = host.dies = False
+    (host.proc / "17" / "status").write_text(f"Name:\tpostgres\n{status}\n")
+    with pytest.raises(UnknownError, match="of its PostgreSQL still run 17"):
+        host.fence()
+
+
 def test_what_does_not_stop_is_killed(host: Host) -> None:
     host.stops = False
     assert host.fence()[0]

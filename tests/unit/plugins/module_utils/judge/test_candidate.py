@@ -256,6 +256,12 @@ def test_nobody_is_left() -> None:
     refused(error.value, "timeout expired", "restore")
 
 
+def test_a_primary_that_cannot_commit_is_lost() -> None:
+    stalled = member("pg-a1", "stalled", reason="its storage did not take a commit", ssh_answers=True)
+    plan = candidate.failover(cluster(stalled, A2, B1))
+    assert (plan.candidate, plan.lost) == ("pg-a2", [{"name": "pg-a1", "ssh_answers": True}])
+
+
 def test_who_was_lost_is_a_member() -> None:
     with pytest.raises(InputError):
         candidate.failover(cluster(LOST, A2), lost="pg-x9")
