@@ -150,10 +150,9 @@ def by_host(member: t.Mapping[str, t.Any], timeout: float, *, check_mode: bool, 
         )
     without = "" if marked else ", but it could not be marked as fenced"
     if held := _processes(member):
-        ended = (
-            f"of its PostgreSQL, {name} has {len(held)} killed processes left that wait for its storage, to end then"
-        )
-        return True, f"{ended}, its unit is masked{without}"
+        closed = "closed" if _hung_up(member["port"], run) else "still open"
+        waiting = f"{len(held)} killed processes are left that wait for its storage, to end then"
+        return True, f"of PostgreSQL on {name}, {waiting}, its port is {closed}, its unit is masked{without}"
     state = _state(member, run)
     return True, f"no postmaster runs on {name}, its unit is masked, its control file says '{state}'{without}"
 
@@ -235,6 +234,17 @@ def _is_of(process: Path, member: t.Mapping[str, t.Any]) -> bool:
             return bool({member["data_dir"], data_dir} & set(given)) or member["unit"] in group
     except (FileNotFoundError, ProcessLookupError):
         return False  # It ended meanwhile.
+
+
+def _hung_up(port: int, run: Runner) -> bool:
+    """Close what they hold open, and say whether it is.
+
+    The kernel goes on taking connections for a process that cannot end, and a standby that asks it first for its
+    primary waits for the answer for ever.
+    """
+    about = ["--no-header", "--tcp", "--all", "sport", "=", f":{port}"]
+    run(["ss", "--kill", *about], timeout=10, check=False)
+    return not run(["ss", "--listening", *about], timeout=10, check=False).stdout.strip()
 
 
 def _killed(process: Path) -> bool:

@@ -24,9 +24,10 @@ own() {
   device=$(losetup --find --show "$image")
   nsenter --mount --target "$pid" bash -euo pipefail -s -- "$folder" "$(stat --format '%Hr %Lr' "$device")" <<'INSIDE'
 folder=$1 numbers=$2
-mknod -m 600 /run/lab-disk b $numbers
+rm -f /dev/lab-disk
+mknod -m 600 /dev/lab-disk b $numbers
 mkdir -p /run/lab-storage
-mount /run/lab-disk /run/lab-storage
+mount /dev/lab-disk /run/lab-storage
 find "$folder" -mindepth 1 -maxdepth 1 -exec mv -t /run/lab-storage {} +
 rmdir /run/lab-storage/lost+found
 chown --reference="$folder" /run/lab-storage

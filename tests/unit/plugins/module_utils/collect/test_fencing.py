@@ -143,6 +143,9 @@ def test_system_folders_are_searched_too() -> None:
 # From within ---------------------------------------------------------------------------------------------------------
 
 
+CONTROLDATA = "pg_control version number:            1700\nDatabase cluster state:               shut down\n"
+
+
 class Host:
     """systemd and the processes of a member, and how far they obey."""
 
@@ -157,11 +160,14 @@ class Host:
             "unit": "postgresql@17-main.service",
             "data_dir": str(self.data_dir),
             "bin_dir": "/usr/lib/postgresql/17/bin",
+            "port": 5433,
         }
         self.masks: set[str] = set()
         self.stops = True
         self.dies = True
         self.masks_fail: set[str] = set()
+        self.listening = "LISTEN 0 400 0.0.0.0:5433"
+        self.hangs_up = True
         self.ran: list[str] = []
         (self.proc / "uptime").write_text("1 1")
 
@@ -196,9 +202,15 @@ class Host:
             self.end()
         elif command == "kill --signal=SIGKILL" and self.dies:
             self.end()
-        elif command == "pg_controldata":
-            stdout = "pg_control version number:            1700\nDatabase cluster state:               shut down\n"
+        elif command in ("ss", "pg_controldata"):
+            stdout = self.sockets(argv) if command == "ss" else CONTROLDATA
         return Completed(tuple(argv), rc, stdout, "", 0.0)
+
+    def sockets(self, argv: t.Sequence[str]) -> str:
+        assert argv[-1] == f":{self.member['port']}"
+        if "--kill" in argv and self.hangs_up:
+            self.listening = ""
+        return self.listening
 
     def fence(self, *, check_mode: bool = False) -> tuple[bool, str]:
         return fencing.by_host(self.member, 5, check_mode=check_mode, run=self)
@@ -259,8 +271,14 @@ def test_what_waits_for_storage_that_stands_still_ends_with_it(host: Host, mask:
     (host.proc / "17" / "status").write_text(f"Name:\tpostgres\nState:\tD (disk sleep)\n{mask}\n")
     changed, proof = host.fence()
     assert changed
-    assert "1 killed processes left that wait for its storage" in proof
+    assert "1 killed processes are left that wait for its storage, to end then, its port is closed" in proof
     assert not host.fence()[0]
+
+
+def test_a_port_that_cannot_be_closed_is_told(host: Host) -> None:
+    host.stops = host.dies = host.hangs_up = False
+    (host.proc / "17" / "status").write_text("Name:\tpostgres\nState:\tD (disk sleep)\nSigPnd:\t0000000000000100\n")
+    assert "its port is still open" in host.fence()[1]
 
 
 @pytest.mark.parametrize(
