@@ -14,7 +14,7 @@ running() { podman container inspect --format '{{.State.Pid}}' "$lab-$host"; }
 
 # The kernel tells devices apart by number, so that a device file of any name will do where /dev has only a few.
 own() {
-  local pid device
+  local pid
   pid=$(running)
   if nsenter --mount --target "$pid" mountpoint --quiet "$folder"; then return; fi
   mkdir -p "$directory/disks"
@@ -22,6 +22,8 @@ own() {
   truncate --size "${amount}M" "$image"
   mkfs.ext4 -q -F "$image"
   device=$(losetup --find --show "$image")
+  # It is gone with the last mount then: the host may be switched off at any time.
+  trap 'losetup --detach "$device"' EXIT
   nsenter --mount --target "$pid" bash -euo pipefail -s -- "$folder" "$(stat --format '%Hr %Lr' "$device")" <<'INSIDE'
 folder=$1 numbers=$2
 rm -f /dev/lab-disk
@@ -35,8 +37,6 @@ chmod --reference="$folder" /run/lab-storage
 mount --bind /run/lab-storage "$folder"
 umount /run/lab-storage
 INSIDE
-  # Gone with the last mount: the host may be switched off at any time.
-  losetup --detach "$device"
   echo "$host: $folder stands on $device"
 }
 
