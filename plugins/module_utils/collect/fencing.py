@@ -150,7 +150,7 @@ def by_host(member: t.Mapping[str, t.Any], timeout: float, *, check_mode: bool, 
         )
     without = "" if marked else ", but it could not be marked as fenced"
     if held := _processes(member):
-        closed = "closed" if _hung_up(member["port"], run) else "still open"
+        closed = "closed" if _hung_up(member, run) else "still open"
         waiting = f"{len(held)} killed processes are left that wait for its storage, to end then"
         return True, f"of PostgreSQL on {name}, {waiting}, its port is {closed}, its unit is masked{without}"
     state = _state(member, run)
@@ -236,15 +236,16 @@ def _is_of(process: Path, member: t.Mapping[str, t.Any]) -> bool:
         return False  # It ended meanwhile.
 
 
-def _hung_up(port: int, run: Runner) -> bool:
+def _hung_up(member: t.Mapping[str, t.Any], run: Runner) -> bool:
     """Close what they hold open, and say whether it is.
 
-    The kernel goes on taking connections for a process that cannot end, and a standby that asks it first for its
-    primary waits for the answer for ever.
+    The kernel goes on taking connections for a process that cannot end: a standby that asks it first for its primary,
+    or a backup that asks every member, waits for the answer for ever.
     """
-    about = ["--no-header", "--tcp", "--all", "sport", "=", f":{port}"]
-    run(["ss", "--kill", *about], timeout=10, check=False)
-    return not run(["ss", "--listening", *about], timeout=10, check=False).stdout.strip()
+    Path(member["socket_dir"], f".s.PGSQL.{member['port']}").unlink(missing_ok=True)
+    port = ["sport", "=", f":{member['port']}"]
+    run(["ss", "--kill", "--tcp", "--all", *port], timeout=10, check=False)
+    return not run(["ss", "--no-header", "--tcp", "--listening", *port], timeout=10, check=False).stdout.strip()
 
 
 def _killed(process: Path) -> bool:

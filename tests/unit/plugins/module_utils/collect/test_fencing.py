@@ -161,6 +161,7 @@ class Host:
             "data_dir": str(self.data_dir),
             "bin_dir": "/usr/lib/postgresql/17/bin",
             "port": 5433,
+            "socket_dir": str(folder),
         }
         self.masks: set[str] = set()
         self.stops = True
@@ -269,8 +270,11 @@ def test_check_mode_leaves_the_member_alone(host: Host) -> None:
 def test_what_waits_for_storage_that_stands_still_ends_with_it(host: Host, mask: str) -> None:
     host.stops = host.dies = False
     (host.proc / "17" / "status").write_text(f"Name:\tpostgres\nState:\tD (disk sleep)\n{mask}\n")
+    socket = Path(host.member["socket_dir"], ".s.PGSQL.5433")
+    socket.touch()
     changed, proof = host.fence()
     assert changed
+    assert not socket.exists()
     assert "1 killed processes are left that wait for its storage, to end then, its port is closed" in proof
     assert not host.fence()[0]
 
