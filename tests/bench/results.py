@@ -57,6 +57,8 @@ FIGURES = (
            at_most(3600)),
     Figure("pitr_1gb_seconds", "seconds", "point-in-time restore of 1 GB: start of the playbook to the first commit",
            times(1.5, 10), "pgBackRest and pg_ctl by hand"),
+    Figure("repo2_restore_1gb_seconds", "seconds", "the same out of the object store of the other region",
+           times(1.5, 10), "pgBackRest and pg_ctl by hand"),
     Figure("rto_error_seconds", "seconds", "reported RTO, and what a second, independent writer saw: difference",
            at_most(0.1)),
     Figure("status_seconds", "seconds", "status of all hosts: start of the playbook to its end", at_most(10)),

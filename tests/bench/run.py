@@ -65,6 +65,9 @@ MEASUREMENTS = {
     "status": Measurement(ours=rounds.status),
     "members_lost": Measurement(ours=rounds.members_lost),
     "restore": Measurement(ours=rounds.restore, reference=rounds.raw_restore, before=rounds.make_large),
+    "restore_from_store": Measurement(
+        ours=rounds.restore_from_store, reference=rounds.raw_restore_from_store, before=rounds.make_large
+    ),
     "patroni": Measurement(reference=patroni.switchover_and_host_lost, before=patroni.set_up, after=patroni.remove),
 }
 

@@ -32,13 +32,13 @@ BOUND_PREFIX = "resilience_restore_"
 
 #: Operations, and scenarios of a drill, after which data are gone whatever the parameters say.
 LOSING = frozenset({"restore_commit"})
-LOSING_SCENARIOS = frozenset({"data_loss", "members_lost", "region_lost"})
+LOSING_SCENARIOS = frozenset({"cross_region_restore", "data_loss", "members_lost", "region_lost"})
 #: Operations that promote somebody while the old primary may still be alive.
 PROMOTING = frozenset({"drill", "failover"})
 #: What a playbook that runs others is approved with. A drill is approved with all that it does.
 CONTAINS: t.Final = {"failback": frozenset({"rejoin", "switchover"})}
 #: By scenario, what a drill still does once its own evidence is sealed.
-AFTER_DRILL: t.Final = {"region_lost": frozenset({"failback"})}
+AFTER_DRILL: t.Final = {scenario: frozenset({"failback"}) for scenario in ("cross_region_restore", "region_lost")}
 #: Parameters that choose an end of the WAL which need not be the newest.
 CHOOSING = ("resilience_restore_target", "resilience_restore_timeline", "resilience_restore_repo")
 #: Words that Ansible reads as no, for parameters that keep data unless they are one of these.
