@@ -173,6 +173,12 @@ def partition(bench: Bench) -> Samples:
     return {"partition_sync_rows": report["rpo"]["transactions"], "partition_outage_seconds": report["rto_seconds"]}
 
 
+def controls(bench: Bench) -> Samples:
+    bench.play("controls")
+    found = bench.newest_report("")["checks"]
+    return {"controls_caught": sum(check["verdict"] == "passed" for check in found)}
+
+
 def status(bench: Bench) -> Samples:
     """Whether it can be recovered is for others to say: a lab whose disasters were not all drilled is unknown."""
     begin = time.monotonic()
