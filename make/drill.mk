@@ -3,6 +3,8 @@
 SCENARIO ?= planned_switchover primary_crash primary_host_lost $(if $(filter patroni,$(ENGINE)),,region_lost) data_loss
 # How often each of them is run; from three on, the table says how sure a zero is.
 REPEAT ?= 1
+# Variants, as options of ansible-playbook: OPTIONS="-e resilience_drill_primary_fault=frozen"
+OPTIONS ?=
 INVENTORY = .lab/inventory.yml
 ON_LAB = $(PLAYBOOK) -i $(INVENTORY) -e resilience_cluster=lab -e resilience_confirm=lab -e resilience_ha_engine=$(ENGINE)
 
@@ -21,7 +23,7 @@ drill: .lab/protected-$(ENGINE) ## Five disasters, one table, signed evidence; o
 	@series=$$(date -u +%Y%m%dT%H%M%SZ); \
 	for scenario in $$(for repetition in $$(seq $(REPEAT)); do echo $(SCENARIO); done); do \
 	  ANSIBLE_STDOUT_CALLBACK=fraiseql.resilience.recovery_clock $(ON_LAB) fraiseql.resilience.drill \
-	    -e resilience_scenario=$$scenario -e resilience_evidence_series=$$series || true; \
+	    -e resilience_scenario=$$scenario -e resilience_evidence_series=$$series $(OPTIONS) || true; \
 	done; \
 	ANSIBLE_STDOUT_CALLBACK=fraiseql.resilience.recovery_clock $(ON_LAB) fraiseql.resilience.drill_summary \
 	  -e resilience_evidence_series=$$series -e resilience_repeat=$(REPEAT) \

@@ -84,7 +84,7 @@ def line(row: Row) -> str:
     compared = row["reference"]
     reference = f"{compared['name']}: {number(compared['median'], row)} ({compared['n']})" if compared else "–"
     reached = {True: "reached", False: "**missed**", None: "unknown"}[row["reached"]]
-    reach = "–" if row["reach"] is None else f"≤ {number(row['reach'], row)}"
+    reach = "–" if row["reach"] is None else f"{'≥' if row.get('least') else '≤'} {number(row['reach'], row)}"
     figures = " | ".join(number(row[name], row) for name in ("median", "p95", "max"))
     return f"| {row['what']} | {row['n']} | {figures} | {reference} | {reach} | {reached} |"
 

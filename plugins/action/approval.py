@@ -79,10 +79,8 @@ class ActionModule(ActionBase):
         known = ClusterVariables(variables, given["cluster"], self._templar.template)
         mode = _mode(given["mode"] or known.setting(VARIABLES["mode"]))
         answer: Result = {"changed": False, "mode": mode, "needed": 0, "approvals": []}
-        if mode == "none":
-            return answer
         subject = judge.Subject(given["operation"], given["cluster"], judge.bound(known.matching(judge.is_bound)))
-        if _covered(subject):
+        if (mode == "none" and not subject.overrides_fence) or _covered(subject):
             return answer
         answer["needed"] = subject.needed
         if self._task.check_mode:
@@ -100,6 +98,8 @@ class ActionModule(ActionBase):
         files: dict[str, str] = {}
         if settings["break_glass"]:
             approvals = [judge.break_glass(subject, settings["requester"], str(settings["break_glass"]), now)]
+        elif mode == "none":
+            raise judge.unsigned_override(subject)
         elif mode == "awx":
             approvals = self._asked_awx(subject, settings, variables, now)
         else:

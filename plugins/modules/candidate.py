@@ -82,7 +82,7 @@ lost:
   returned: success
   type: list
   elements: dict
-  sample: [{name: pg-a1, ssh_answers: false}]
+  sample: [{name: pg-a1, standing: unseen, ssh_answers: false}]
 lost_region:
   description: The region that is lost, if one is.
   returned: success

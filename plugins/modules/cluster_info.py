@@ -79,7 +79,7 @@ timeline:
   sample: 3
 members:
   description: >-
-    What was seen of each member: name, region, standing (primary, standby, starting, refused, unseen), reason,
+    What was seen of each member: name, region, standing (primary, standby, stalled, starting, refused, unseen), reason,
     reading_seconds, ssh_answers, version, system_id, timeline, written_lsn, replayed_lsn, replay_paused,
     receiving_from, synchronous_standby_names, senders, slots, archiver, lag_bytes.
   returned: success

@@ -46,7 +46,7 @@ options:
         description: The timeline to follow; by default the one that was archived last.
         type: int
       repo:
-        description: The only repository that may be used.
+        description: The only repository that may be used; no other one is read.
         type: int
   require:
     description: Whether a target that is surely outside fails the task, with the window in the message.
@@ -212,10 +212,14 @@ def act(params: dict[str, t.Any], run: command.Runner) -> dict[str, t.Any]:
         wanted = window.Target(given["type"], given["value"], given["exclusive"], given["timeline"])
         window.demand_sound(wanted)
     client = pgbackrest.Client(run, params["stanza"], user=params["user"], timeout=params["timeout"])
-    stanza = client.info()
+    # One that is not asked for may be unreachable, and would be waited for.
+    only = given["repo"] if given is not None else None
+    stanza = client.info(only)
     bin_dir = bin_dir_of(params)
     read, checks = [], []
     for repository in stanza.repositories:
+        if only not in (None, repository.number):
+            continue
         name = f"repository {repository.number}: it can be read"
         try:
             pgbackrest.demand_readable(stanza, [repository.number])
@@ -237,8 +241,7 @@ def act(params: dict[str, t.Any], run: command.Runner) -> dict[str, t.Any]:
         "timelines": [described(held) for held, _own in read],
     }
     if wanted is not None:
-        allowed = [pair for pair in read if given["repo"] in (None, pair[0].chain.repo)]
-        judged = window.judge_target(wanted, allowed)
+        judged = window.judge_target(wanted, read)
         answer["target"] = judged.as_dict()
         if params["require"] and judged.inside is False:
             unread = [check.reason for check in checks if check.verdict is Verdict.UNKNOWN]

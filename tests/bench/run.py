@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import sys
 import time
 import typing as t
@@ -35,7 +34,6 @@ import rounds  # noqa: E402
 from lab_hosts import Lab  # noqa: E402
 from rounds import Bench, Samples  # noqa: E402
 
-FILE = TOP / "docs" / "benchmarks.json"
 #: A machine on which something else runs measures that, too: the load of one minute at which a measurement may begin.
 QUIET_LOAD = 1.0
 QUIET_SECONDS = 300
@@ -62,9 +60,13 @@ MEASUREMENTS = {
     "host_lost": Measurement(ours=rounds.host_lost),
     "partition": Measurement(ours=rounds.partition),
     "region_lost": Measurement(ours=rounds.region_lost),
+    "controls": Measurement(ours=rounds.controls),
     "status": Measurement(ours=rounds.status),
     "members_lost": Measurement(ours=rounds.members_lost),
     "restore": Measurement(ours=rounds.restore, reference=rounds.raw_restore, before=rounds.make_large),
+    "restore_from_store": Measurement(
+        ours=rounds.restore_from_store, reference=rounds.raw_restore_from_store, before=rounds.make_large
+    ),
     "patroni": Measurement(reference=patroni.switchover_and_host_lost, before=patroni.set_up, after=patroni.remove),
 }
 
@@ -82,7 +84,9 @@ def main() -> int:
         await_quiet()
         say(f"{name}: {given.rounds} rounds, logs in {folder.relative_to(TOP)}")
         ours, reference = measured(MEASUREMENTS[name], bench, given.rounds)
-        keep(ours, reference, f"make bench ONLY={name}" + (f" ROUNDS={given.rounds}" if given.rounds != 5 else ""))
+        results.keep(
+            ours, reference, f"make bench ONLY={name}" + (f" ROUNDS={given.rounds}" if given.rounds != 5 else "")
+        )
     return 0
 
 
@@ -111,16 +115,6 @@ def decided(take: Round, bench: Bench) -> Samples:
         except rounds.RoundUndecided as error:
             say(f"  undecided, so repeated: {error}")
     return take(bench)
-
-
-def keep(ours: results.Series, reference: results.Series, command: str) -> None:
-    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    results.write(FILE, results.updated(results.read(FILE), ours, reference, machine(), now, command))
-
-
-def machine() -> dict[str, t.Any]:
-    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return {"cores": os.cpu_count(), "memory_gib": round(pages / 2**30), "kernel": platform.release()}
 
 
 def await_quiet() -> None:

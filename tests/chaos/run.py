@@ -6,6 +6,7 @@
 
     make chaos                                     every operation, every task (hours)
     make chaos OPERATIONS=switchover POINTS=3      one operation, three of its tasks, spread evenly
+    make chaos POINTS=4 RECORD=1                   four tasks of each operation, for docs/benchmarks.json
 
 The tasks are found by an undisturbed run, not listed here. The lab has to be up and healthy, and is afterwards.
 """
@@ -28,6 +29,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(TOP / "tests" / "lab"), str(TOP 
 os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
 import health  # noqa: E402
+import results  # noqa: E402
 from lab_hosts import Lab  # noqa: E402
 from rounds import Bench, RoundFailed  # noqa: E402
 from witness import Witness  # noqa: E402
@@ -108,18 +110,27 @@ def main() -> int:
     parser.add_argument("operations", nargs="*", choices=[*OPERATIONS, []])
     parser.add_argument("--points", type=int, default=0, help="how many of the tasks, spread evenly; 0 is all of them")
     parser.add_argument("--lab", type=Path, default=TOP / ".lab", help="the lab's directory")
+    parser.add_argument("--record", action="store_true", help="write the figure chaos_points into docs/benchmarks.json")
     given = parser.parse_args()
     folder = TOP / "build" / "chaos" / datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     (folder / "evidence").mkdir(parents=True)
     bench = Bench(Lab(given.lab), folder)
-    failed = 0
+    whole: list[float] = []
     for name in given.operations or OPERATIONS:
         tasks = disturbed(bench, name, 0)[0]
         for point in spread(tasks, given.points):
             _tasks, wrong = disturbed(bench, name, point)
-            failed += bool(wrong)
+            whole.append(not wrong)
             print(f"{name}, killed after task {point} of {tasks}: {'; '.join(wrong) or 'whole'}", flush=True)
-    return 1 if failed else 0
+            if given.record:
+                results.keep({"chaos_points": whole}, {}, f"make chaos RECORD=1 {asked(given)}".strip())
+    return 0 if all(whole) else 1
+
+
+def asked(given: argparse.Namespace) -> str:
+    """What was asked for, as make's variables."""
+    operations = f"OPERATIONS='{' '.join(given.operations)}'" if given.operations else ""
+    return f"{operations} POINTS={given.points}" if given.points else operations
 
 
 def spread(tasks: int, points: int) -> list[int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import re
 import shutil
 import subprocess
 import typing as t
@@ -51,6 +52,13 @@ def test_it_passed_and_every_check_says_why(folder: Path) -> None:
     assert found["checks"]
     assert all(check["reason"] for check in found["checks"])
     assert found["not_tested"], "no drill tests everything"
+
+
+def test_it_says_what_it_was_made_with(folder: Path) -> None:
+    versions = report(folder)["versions"]
+    assert re.fullmatch(r"1[57]", versions["postgresql"])
+    assert re.fullmatch(r"2\.\d+(\.\d+)*", versions["pgbackrest"])
+    assert {"ansible-core", "fraiseql.resilience", "python"} <= set(versions)
 
 
 def test_it_is_signed_by_the_labs_key_and_by_no_other(folder: Path, lab: Lab, tmp_path: Path) -> None:

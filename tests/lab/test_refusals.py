@@ -85,6 +85,14 @@ def test_a_target_time_that_means_another_moment_elsewhere(refused: t.Callable[.
             restore_type="time", restore_target="2026-11-23 09:41:00")  # fmt: skip
 
 
+def test_a_restore_without_a_region_that_does_not_exist(refused: t.Callable[..., None]) -> None:
+    refused("restore", "Nothing can be restored without region z", "Possible: a, b", lost_region="z")
+
+
+def test_a_restore_without_a_region_that_answers(refused: t.Callable[..., None]) -> None:
+    refused("restore", "Region a is not lost: pg-a1, pg-a2 answer", lost_region="a", accept_loss="a flood")
+
+
 def test_a_repository_that_cannot_be_decrypted(lab: Lab, refused: t.Callable[..., None]) -> None:
     member = lab.standbys[0]
     with other_key(lab, member):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import typing as t
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,7 +127,7 @@ def by_host(member: t.Mapping[str, t.Any], timeout: float, *, check_mode: bool, 
     :raises UnknownError: it could not be masked, or a process is left.
     """
     name = member["name"]
-    done = MARK.exists() and _masked(member, run) and not _processes(member)
+    done = MARK.exists() and _masked(member, run) and not _living(member)
     if check_mode or done:
         return not done, f"PostgreSQL {'does not run' if done else 'would be stopped and masked'} on {name}"
     marked = _mark()
@@ -143,7 +144,7 @@ def by_host(member: t.Mapping[str, t.Any], timeout: float, *, check_mode: bool, 
             changed=True,
             next_step="let its fence agent switch the host off (method agent)",
         ) from error
-    left = _processes(member)
+    left = _living(member)
     if left:
         raise UnknownError(
             f"{name} is not proven fenced: of its PostgreSQL still run {', '.join(map(str, left))}",
@@ -151,6 +152,10 @@ def by_host(member: t.Mapping[str, t.Any], timeout: float, *, check_mode: bool, 
             next_step="let its fence agent switch the host off (method agent)",
         )
     without = "" if marked else ", but it could not be marked as fenced"
+    if held := _processes(member):
+        closed = "closed" if _hung_up(member, run) else "still open"
+        waiting = f"{len(held)} killed processes are left that wait for its storage, to end then"
+        return True, f"of PostgreSQL on {name}, {waiting}, its port is {closed}, its unit is masked{without}"
     state = _state(member, run)
     return True, f"no postmaster runs on {name}, its unit is masked, its control file says '{state}'{without}"
 
@@ -200,7 +205,7 @@ def _vanished(member: t.Mapping[str, t.Any]) -> None:
     """Give what was killed a moment. Whatever is left is found, and named, by whoever looks for the proof."""
     try:
         poll(
-            lambda: None if _processes(member) else True,
+            lambda: None if _living(member) else True,
             timeout=VANISH_SECONDS,
             interval=POLL_SECONDS,
             what="PostgreSQL vanishes after SIGKILL",
@@ -212,7 +217,7 @@ def _vanished(member: t.Mapping[str, t.Any]) -> None:
 def _stop_behind_patroni(member: t.Mapping[str, t.Any], timeout: float, run: Runner) -> None:
     """Stop Patroni, which leaves PostgreSQL running where it is paused, then PostgreSQL."""
     _stop(member, timeout, run)
-    if not _processes(member):
+    if not _living(member):
         return
     argv = [f"{member['bin_dir']}/pg_ctl", "stop", "--mode=fast", f"--pgdata={member['data_dir']}", "--silent"]
     try:
@@ -231,6 +236,11 @@ def _processes(member: t.Mapping[str, t.Any]) -> list[int]:
     return sorted(int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit() and _is_of(entry, member))
 
 
+def _living(member: t.Mapping[str, t.Any]) -> list[int]:
+    """Those of them that may still do something."""
+    return [pid for pid in _processes(member) if not _killed(PROC / str(pid))]
+
+
 def _is_of(process: Path, member: t.Mapping[str, t.Any]) -> bool:
     try:
         status = (process / "status").read_text(encoding="utf-8")
@@ -246,6 +256,28 @@ def _is_of(process: Path, member: t.Mapping[str, t.Any]) -> bool:
             return bool({member["data_dir"], data_dir} & set(given)) or member["unit"] in group
     except (FileNotFoundError, ProcessLookupError):
         return False  # It ended meanwhile.
+
+
+def _hung_up(member: t.Mapping[str, t.Any], run: Runner) -> bool:
+    """Close what they hold open, and say whether it is.
+
+    The kernel goes on taking connections for a process that cannot end: a standby that asks it first for its primary,
+    or a backup that asks every member, waits for the answer for ever.
+    """
+    Path(member["socket_dir"], f".s.PGSQL.{member['port']}").unlink(missing_ok=True)
+    port = ["sport", "=", f":{member['port']}"]
+    run(["ss", "--kill", "--tcp", "--all", *port], timeout=10, check=False)
+    return not run(["ss", "--no-header", "--tcp", "--listening", *port], timeout=10, check=False).stdout.strip()
+
+
+def _killed(process: Path) -> bool:
+    """Does the kernel keep it for storage only? With SIGKILL pending it sends nothing any more once that answers."""
+    try:
+        status = dict(re.findall(r"^(\w+):\s+(\S+)", (process / "status").read_text(encoding="utf-8"), re.MULTILINE))
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    pending = int(status.get("SigPnd", "0"), 16) | int(status.get("ShdPnd", "0"), 16)
+    return status["State"] == "D" and bool(pending & 1 << (signal.SIGKILL - 1))
 
 
 def _state(member: t.Mapping[str, t.Any], run: Runner) -> str:

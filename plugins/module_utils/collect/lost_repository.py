@@ -125,10 +125,13 @@ def _asks_archive(process: Path, client: Client) -> bool:
 
 
 def missed(client: Client, stanza: Stanza, repo: int, source: int) -> list[str]:
-    """What ``source`` has and ``repo`` has not, from the first segment on that ``repo`` still has; oldest first."""
+    """What ``source`` has and ``repo`` has not, from the first segment on that ``repo`` still has; oldest first.
+
+    One that was made anew needs none: no backup in it is older than it is.
+    """
     held, offered = (_names(client, stanza, number) for number in (repo, source))
     segments = [name for name in held if len(name) == 24]
-    first = min((name[8:] for name in segments), default="")
+    first = min((name[8:] for name in segments), default="no segment")
     return sorted(name for name in offered - held if len(name) != 24 or name[8:] >= first)
 
 

@@ -15,7 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import Deadline
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner
-from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import CommandError, InputError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import (
+    CommandError,
+    CommandTimedOut,
+    InputError,
+)
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.topology import Member, Standing
 
 DESCRIPTOR = "/etc/fraiseql-resilience/observer.json"
@@ -60,6 +64,11 @@ SELECT json_build_object(
 ) FROM pg_is_in_recovery() AS in_recovery
 """
 
+#: Reads are answered out of memory long after storage stopped taking writes. Waits for no standby, and leaves no row.
+COMMIT = "SET synchronous_commit TO local; SELECT pg_logical_emit_message(true, 'resilience', '')"
+#: A commit may take this many times as long as a reading: a disk that is busy is not one that stands still.
+COMMIT_TIMEOUTS = 3
+
 
 def read_descriptor(path: str) -> dict[str, t.Any]:
     """What role observer wrote of the cluster."""
@@ -74,7 +83,8 @@ def read_descriptor(path: str) -> dict[str, t.Any]:
 
 
 def read_members(facts: t.Mapping[str, t.Any], *, timeout: float, run: Runner) -> list[Member]:
-    """One reading of each member, in the descriptor's order. Takes about ``timeout`` seconds at the most."""
+    """One reading of each member, in the descriptor's order. Takes about ``timeout`` seconds at the most, or
+    four times that where a primary answers and cannot commit."""
     members = facts["members"]
     answers = Greetings([(one["address"], one["ssh_port"]) for one in members], timeout)
     with ThreadPoolExecutor(max_workers=len(members) or 1) as pool:
@@ -96,13 +106,21 @@ def read_member(one: t.Mapping[str, t.Any], facts: t.Mapping[str, t.Any], *, tim
     except (CommandError, ValueError) as error:
         standing, reason = _standing_of(error)
         return Member(name=one["name"], region=one["region"], standing=standing, reason=reason)
+    read_in = round(time.monotonic() - begin, 3)
+    standing, reason = (Standing.STANDBY, "") if said.pop("in_recovery") else _primary(argv, timeout, run)
     return Member(
-        name=one["name"],
-        region=one["region"],
-        standing=Standing.STANDBY if said.pop("in_recovery") else Standing.PRIMARY,
-        reading_seconds=round(time.monotonic() - begin, 3),
-        **said,
+        name=one["name"], region=one["region"], standing=standing, reason=reason, reading_seconds=read_in, **said
     )
+
+
+def _primary(argv: t.Sequence[str], timeout: float, run: Runner) -> tuple[Standing, str]:
+    """Whether a primary can commit; one that refuses to says so by itself, and is one all the same."""
+    patience = COMMIT_TIMEOUTS * timeout
+    try:
+        run([*argv, "-c", COMMIT], timeout=patience, check=False)
+    except CommandTimedOut:
+        return Standing.STALLED, f"it answers, and its storage did not take a commit within {patience:g} s"
+    return Standing.PRIMARY, ""
 
 
 def psql() -> str:

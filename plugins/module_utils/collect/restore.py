@@ -144,7 +144,7 @@ def plan(place: Place, request: Request, client: Client, run: Runner) -> dict[st
     :raises RefusedError: the stanza is of another cluster, or the disk is too small.
     :raises UnknownError: the repository cannot be read.
     """
-    stanza = client.info()
+    stanza = client.info(request.repo)
     repo = request.repo or stanza.repositories[0].number
     demand_readable(stanza, [repo])
     _demand_same_cluster(place, stanza, repo, run)

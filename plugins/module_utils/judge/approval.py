@@ -24,19 +24,21 @@ NAMESPACE = "resilience-approval@fraiseql"
 
 #: The one list of what is bound: variables that decide what happens to data, by name and by the beginning of the name.
 BOUND = frozenset({
-    "resilience_accept_loss", "resilience_candidate", "resilience_candidate_region", "resilience_drill_region_fault",
-    "resilience_home_region", "resilience_lost_primary", "resilience_lost_region", "resilience_objectives",
-    "resilience_rejoin_keep", "resilience_scenario",
+    "resilience_accept_loss", "resilience_accept_unfenced", "resilience_candidate", "resilience_candidate_region",
+    "resilience_drill_region_fault", "resilience_home_region", "resilience_lost_primary", "resilience_lost_region",
+    "resilience_objectives", "resilience_rejoin_keep", "resilience_scenario",
 })  # fmt: skip
 BOUND_PREFIX = "resilience_restore_"
 
 #: Operations, and scenarios of a drill, after which data are gone whatever the parameters say.
 LOSING = frozenset({"restore_commit"})
-LOSING_SCENARIOS = frozenset({"data_loss", "members_lost", "region_lost"})
+LOSING_SCENARIOS = frozenset({"cross_region_restore", "data_loss", "members_lost", "region_lost"})
+#: Operations that promote somebody while the old primary may still be alive.
+PROMOTING = frozenset({"drill", "failover"})
 #: What a playbook that runs others is approved with. A drill is approved with all that it does.
 CONTAINS: t.Final = {"failback": frozenset({"rejoin", "switchover"})}
 #: By scenario, what a drill still does once its own evidence is sealed.
-AFTER_DRILL: t.Final = {"region_lost": frozenset({"failback"})}
+AFTER_DRILL: t.Final = {scenario: frozenset({"failback"}) for scenario in ("cross_region_restore", "region_lost")}
 #: Parameters that choose an end of the WAL which need not be the newest.
 CHOOSING = ("resilience_restore_target", "resilience_restore_timeline", "resilience_restore_repo")
 #: Words that Ansible reads as no, for parameters that keep data unless they are one of these.
@@ -64,6 +66,11 @@ class Subject:
     def needed(self) -> int:
         """How many people have to approve: two where data may be lost."""
         return 2 if may_lose_data(self) else 1
+
+    @property
+    def overrides_fence(self) -> bool:
+        """Would it promote beside a primary that nothing proved to be fenced?"""
+        return self.operation in PROMOTING and bool(self.parameters.get("resilience_accept_unfenced"))
 
     def __str__(self) -> str:
         given = "".join(f" {name}={_shown(value)}" for name, value in sorted(self.parameters.items()))
@@ -148,7 +155,7 @@ def _plain(value: t.Any) -> t.Any:
 def may_lose_data(subject: Subject) -> bool:
     """Can rows that were acknowledged, or the last copy of them, be gone afterwards?"""
     given = subject.parameters
-    if subject.operation in LOSING or given.get("resilience_accept_loss"):
+    if subject.operation in LOSING or given.get("resilience_accept_loss") or subject.overrides_fence:
         return True
     if subject.operation == "drill":
         return given.get("resilience_scenario") in LOSING_SCENARIOS
@@ -362,6 +369,17 @@ def break_glass(subject: Subject, requester: str, reason: str, now: datetime) ->
         )
     about = _about(subject, requester)
     return {"kind": "break_glass", "reason": reason.strip(), **about, "needed": subject.needed, "at": stamp(now)}
+
+
+def unsigned_override(subject: Subject) -> RefusedError:
+    """The refusal of a promotion beside an unfenced primary, where nobody is asked for approvals."""
+    return RefusedError(
+        "to promote although the old primary is not proven fenced takes the approval of two people, and none is asked"
+        " for",
+        given=f"resilience_approval_mode=none, {subject}",
+        possible="resilience_approval_mode=ssh or awx; in an emergency resilience_break_glass=<reason>",
+        next_step="have the old primary switched off and its fence agent confirm it, or have the override approved",
+    )
 
 
 def refuse_differences(approved: Subject, subject: Subject, what: str) -> None:

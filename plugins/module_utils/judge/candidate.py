@@ -210,7 +210,10 @@ def _choose(gone: t.Sequence[Seen], others: list[Seen], rejected: dict[str, str]
         candidate=best["name"],
         candidate_lsn=best["written_lsn"],
         timeline=best["timeline"],
-        lost=[{"name": member["name"], "ssh_answers": bool(member["ssh_answers"])} for member in gone],
+        lost=[
+            {"name": member["name"], "standing": member["standing"], "ssh_answers": bool(member["ssh_answers"])}
+            for member in gone
+        ],
         rejected={**rejected, **left},
     )
 

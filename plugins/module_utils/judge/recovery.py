@@ -15,6 +15,8 @@ OUTAGE_INTERVALS = 4
 OUTAGE_SECONDS = 0.25
 #: The check that acknowledged rows are there, as judge/ledger.py calls it.
 LOSS = "acknowledged_is_there"
+#: The check that the probe was at work all the time, as judge/chain.py calls it.
+AT_WORK = "probe_kept_trying"
 
 
 class Request(t.NamedTuple):
@@ -47,7 +49,7 @@ def judge(account: t.Mapping[str, t.Any], request: Request) -> dict[str, t.Any]:
     rpo = probe.get("rpo") or {"transactions": None, "seconds": None, "wal_bytes": None}
     measured = objectives.Measured(_rto(built, gaps, request), rpo["seconds"], rpo["transactions"], interval)
     found = [
-        *(_weighed(check_of(one), request) for one in account["checks"]),
+        *(_weighed(check_of(one), request, measured, probe.get("blind_seconds")) for one in account["checks"]),
         *chain.checks(built, outage_expected=request.outage_expected, required=request.required),
         *([] if request.failures_allowed else [_unharmed(probe)]),
         *objectives.judge(request.objectives, measured),
@@ -79,12 +81,28 @@ def check_of(given: t.Mapping[str, t.Any]) -> Check:
         raise ValueError(f"a check needs name, verdict and reason: {given!r}") from error
 
 
-def _weighed(check: Check, request: Request) -> Check:
+def _weighed(check: Check, request: Request, measured: objectives.Measured, blind_seconds: float | None) -> Check:
+    """What a check by itself cannot know: what somebody took on beforehand, and how much room the objectives leave."""
+    if check.name == LOSS and check.verdict is Verdict.FAILED:
+        return _taken_on(check, request)
+    if check.name == AT_WORK and check.verdict is Verdict.UNKNOWN:
+        return _within(check, request.objectives.get("rto_seconds"), measured.rto_seconds, blind_seconds)
+    return check
+
+
+def _taken_on(check: Check, request: Request) -> Check:
     """A loss that somebody took on before it happened is not a failure by itself: the RPO says whether it is one."""
-    taken_on = request.accepted_loss and request.objectives.get("rpo_seconds") is not None
-    if check.name != LOSS or check.verdict is not Verdict.FAILED or not taken_on:
+    if not request.accepted_loss or request.objectives.get("rpo_seconds") is None:
         return check
     return Check(LOSS, Verdict.PASSED, f"{check.reason}, which was accepted beforehand ({request.accepted_loss})")
+
+
+def _within(check: Check, objective: float | None, rto: float | None, blind: float | None) -> Check:
+    """While the probe stood still an outage was longer than it saw, or went unseen: by that time at most."""
+    if objective is None or rto is None or blind is None or rto + blind > objective:
+        return check
+    room = f"no outage was longer than {rto + blind:.3f} s, and the objective is {objective:g} s"
+    return Check(AT_WORK, Verdict.PASSED, f"{check.reason}; {room}")
 
 
 def _rto(built: chain.Chain, gaps: t.Sequence[chain.Gap], request: Request) -> float | None:

@@ -18,6 +18,8 @@ class Standing(str, enum.Enum):
 
     PRIMARY = "primary"
     STANDBY = "standby"
+    #: A primary that answers, and whose storage does not take a commit.
+    STALLED = "stalled"
     STARTING = "starting"
     REFUSED = "refused"
     UNSEEN = "unseen"

@@ -24,9 +24,10 @@ not_removed() {
 run() {
   local known=()
   for pair in $LAB_HOSTS; do known+=(--add-host "$pair"); done
+  # As on a host of its own, root may close other processes' connections; the network is this container's alone.
   # A container that did not start is no host: the next run finds nothing and begins anew.
   podman run --detach --quiet --name "$container" --hostname "$host" --label "$label=$LAB" --systemd=always \
-    --network "$LAB:ip=$address,mac=$mac" "${known[@]}" --shm-size 256m --security-opt label=disable \
+    --network "$LAB:ip=$address,mac=$mac" "${known[@]}" --shm-size 256m --security-opt label=disable --cap-add NET_ADMIN \
     --volume "$LAB_DIRECTORY/hosts/$host:/etc/lab-host:ro" "$LAB_IMAGE" >/dev/null 8>&- || {
     podman rm --force --volumes --ignore "$container" >/dev/null
     fail "podman could not run it"

@@ -42,6 +42,9 @@ if [ -d "$directory" ]; then
   flock --timeout 60 8
 fi
 
+# Storage that stands still would keep containers from ending.
+[ -n "${LAB_CHECK:-}" ] || rm -f "$directory"/disks/*.frozen
+
 # 2. Containers with their disks, the network, and last of all the route.
 for container in $(containers); do
   gone "container: $container" podman rm --force --volumes --ignore --time 0 "$container"

@@ -32,6 +32,11 @@ def test_a_time_is_reached_by_its_median_and_a_loss_by_every_round() -> None:
     assert found["host_lost_rows"]["reached"] is False
 
 
+def test_what_has_to_be_found_is_found_in_every_round() -> None:
+    assert updated({"controls_caught": [12, 12]})["controls_caught"]["reached"] is True
+    assert updated({"controls_caught": [12, 9]})["controls_caught"]["reached"] is False
+
+
 def test_a_reach_that_depends_on_the_reference_is_unknown_without_it() -> None:
     assert updated({"pitr_1gb_seconds": [12.0]})["pitr_1gb_seconds"]["reached"] is None
     found = updated({"pitr_1gb_seconds": [17.0]}, {"pitr_1gb_seconds": [4.0]})["pitr_1gb_seconds"]

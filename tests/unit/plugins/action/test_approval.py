@@ -188,6 +188,26 @@ def test_where_none_is_asked_for_none_is_recorded(office: Office) -> None:
     assert [event["kind"] for event in answer.events] == ["opened", "sealed"]
 
 
+@pytest.mark.parametrize("operation", ["failover", "drill"])
+def test_a_fence_is_overridden_by_nobody_alone(office: Office, operation: str) -> None:
+    unfenced = {"resilience_approval_mode": None, "resilience_accept_unfenced": "its agent is dark"}
+    answer = office.run(operation=operation, **unfenced)
+    assert answer.rc != 0
+    assert not office.touched
+    assert "takes the approval of two people, and none is asked for" in answer.stdout
+    answer = office.run(operation=operation, **unfenced, resilience_break_glass="nobody answers")
+    assert answer.rc == 0, answer.stdout
+    [approval] = answer.report["approvals"]
+    assert (approval["kind"], approval["needed"]) == ("break_glass", 2)
+    assert approval["parameters"]["resilience_accept_unfenced"] == "its agent is dark"
+
+
+def test_two_sign_that_a_fence_is_overridden(office: Office) -> None:
+    unfenced = {"resilience_accept_unfenced": "its agent is dark"}
+    request = office.ask(**unfenced)
+    assert json.loads(request.read_text())["needed"] == 2
+
+
 def test_the_clusters_group_goes_before_all(office: Office) -> None:
     """What the group all says reaches localhost, where the approval is asked for; the cluster's hosts say otherwise."""
     folder = office.folder / "group_vars"

@@ -57,7 +57,7 @@ def test_a_failover_is_planned(monkeypatch: pytest.MonkeyPatch) -> None:
     assert result["msg"] == (
         "pg-a2 takes over from pg-a1; it holds WAL up to 0/5000148 on timeline 3, and no other member holds more"
     )
-    assert result["lost"] == [{"name": "pg-a1", "ssh_answers": False}]
+    assert result["lost"] == [{"name": "pg-a1", "standing": "unseen", "ssh_answers": False}]
 
 
 def test_a_refusal_fails_and_says_what_next(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,6 +143,9 @@ def test_system_folders_are_searched_too() -> None:
 # From within ---------------------------------------------------------------------------------------------------------
 
 
+CONTROLDATA = "pg_control version number:            1700\nDatabase cluster state:               shut down\n"
+
+
 class Host:
     """systemd and the processes of a member, and how far they obey."""
 
@@ -157,6 +160,8 @@ class Host:
             "unit": "postgresql@17-main.service",
             "data_dir": str(self.data_dir),
             "bin_dir": "/usr/lib/postgresql/17/bin",
+            "port": 5433,
+            "socket_dir": str(folder),
         }
         self.masks: set[str] = set()
         self.stops = True
@@ -164,6 +169,8 @@ class Host:
         self.pg_ctl_stops = True
         self.dies = True
         self.masks_fail: set[str] = set()
+        self.listening = "LISTEN 0 400 0.0.0.0:5433"
+        self.hangs_up = True
         self.ran: list[str] = []
         (self.proc / "uptime").write_text("1 1")
 
@@ -194,8 +201,8 @@ class Host:
             stdout, rc = ("masked\n", 1) if self.masks else ("enabled\n", 0)
         elif command in ("stop", "pg_ctl", "kill --signal=SIGKILL"):
             self._stop(command)
-        elif command == "pg_controldata":
-            stdout = "pg_control version number:            1700\nDatabase cluster state:               shut down\n"
+        elif command in ("ss", "pg_controldata"):
+            stdout = self.sockets(argv) if command == "ss" else CONTROLDATA
         return Completed(tuple(argv), rc, stdout, "", 0.0)
 
     def _stop(self, command: str) -> None:
@@ -205,6 +212,12 @@ class Host:
             raise CommandFailed("pg_ctl ended with exit code 1", rc=1)
         if (command == "stop" and not self.paused) or command == "pg_ctl" or (self.dies and "KILL" in command):
             self.end()
+
+    def sockets(self, argv: t.Sequence[str]) -> str:
+        assert argv[-1] == f":{self.member['port']}"
+        if "--kill" in argv and self.hangs_up:
+            self.listening = ""
+        return self.listening
 
     def fence(self, *, check_mode: bool = False) -> tuple[bool, str]:
         return fencing.by_host(self.member, 5, check_mode=check_mode, run=self)
@@ -278,6 +291,39 @@ def test_check_mode_leaves_the_member_alone(host: Host) -> None:
     assert host.fence(check_mode=True) == (True, "PostgreSQL would be stopped and masked on pg-a1")
     assert host.ran == ["is-enabled"] or host.ran == []
     assert not fencing.MARK.exists()
+
+
+@pytest.mark.parametrize("mask", ["SigPnd:\t0000000000000100", "ShdPnd:\t0000000000000100\nSigPnd:\t0000000000000000"])
+def test_what_waits_for_storage_that_stands_still_ends_with_it(host: Host, mask: str) -> None:
+    host.stops = host.dies = False
+    (host.proc / "17" / "status").write_text(f"Name:\tpostgres\nState:\tD (disk sleep)\n{mask}\n")
+    socket = Path(host.member["socket_dir"], ".s.PGSQL.5433")
+    socket.touch()
+    changed, proof = host.fence()
+    assert changed
+    assert not socket.exists()
+    assert "1 killed processes are left that wait for its storage, to end then, its port is closed" in proof
+    assert not host.fence()[0]
+
+
+def test_a_port_that_cannot_be_closed_is_told(host: Host) -> None:
+    host.stops = host.dies = host.hangs_up = False
+    (host.proc / "17" / "status").write_text("Name:\tpostgres\nState:\tD (disk sleep)\nSigPnd:\t0000000000000100\n")
+    assert "its port is still open" in host.fence()[1]
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        "State:\tD (disk sleep)\nSigPnd:\t0000000000000000\nShdPnd:\t0000000000004000",
+        "State:\tS (sleeping)\nSigPnd:\t0000000000000100\nShdPnd:\t0000000000000000",
+    ],
+)
+def test_what_may_go_on_once_storage_does_is_no_fence(host: Host, status: str) -> None:
+    host.stops = host.dies = False
+    (host.proc / "17" / "status").write_text(f"Name:\tpostgres\n{status}\n")
+    with pytest.raises(UnknownError, match="of its PostgreSQL still run 17"):
+        host.fence()
 
 
 def test_what_does_not_stop_is_killed(host: Host) -> None:

@@ -54,6 +54,25 @@ def read(psql: Psql) -> members.Member:
     return members.read_member(FACTS["members"][0], FACTS, timeout=1.0, run=psql)
 
 
+class Frozen(Psql):
+    """A primary that reads out of memory, and whose storage stands still."""
+
+    def __call__(self, argv: t.Sequence[str], *, timeout: float, **more: t.Any) -> Completed:
+        if members.COMMIT in argv:
+            self.error = CommandTimedOut(f"psql gave no answer within {timeout:g} s and was killed")
+        return super().__call__(argv, timeout=timeout, **more)
+
+
+def test_a_primary_that_cannot_commit_is_stalled() -> None:
+    seen = read(Frozen(json.dumps({**SAID, "in_recovery": False})))
+    assert (seen.standing, seen.timeline) == (Standing.STALLED, 3)
+    assert seen.reason == "it answers, and its storage did not take a commit within 3 s"
+
+
+def test_a_standby_is_not_asked_to_commit() -> None:
+    assert read(Frozen()).standing is Standing.STANDBY
+
+
 def test_a_standby_tells_what_it_is() -> None:
     psql = Psql()
     seen = read(psql)

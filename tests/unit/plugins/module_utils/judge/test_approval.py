@@ -52,6 +52,8 @@ def refused(*signatures: Signed, **given: t.Any) -> str:
         ("switchover", {}, False),
         ("failover", {}, False),
         ("failover", {"accept_loss": "gone"}, True),
+        ("failover", {"accept_unfenced": "it is dark"}, True),
+        ("rejoin", {"accept_unfenced": "it is dark"}, False),
         ("restore", {}, False),
         ("restore", {"restore_type": "default", "restore_set": "20261123-091203F"}, False),
         ("restore", {"restore_type": "time", "restore_target": "2026-11-23 09:41:00+00"}, True),

@@ -145,7 +145,7 @@ def test_a_primary_that_is_to_come_home_goes_nowhere_else() -> None:
 def test_a_failover_prefers_the_region_of_who_was_lost() -> None:
     plan = candidate.failover(cluster(LOST, A2, member("pg-b1", written_lsn="0/5000100")))
     assert (plan.old_primary, plan.candidate) == ("pg-a1", "pg-a2")
-    assert plan.lost == [{"name": "pg-a1", "ssh_answers": False}]
+    assert plan.lost == [{"name": "pg-a1", "standing": "unseen", "ssh_answers": False}]
 
 
 def test_most_wal_wins_in_a_region() -> None:
@@ -254,6 +254,12 @@ def test_nobody_is_left() -> None:
     with pytest.raises(RefusedError) as error:
         candidate.failover(cluster(LOST, unseen("pg-a2")), lost="pg-a1")
     refused(error.value, "timeout expired", "restore")
+
+
+def test_a_primary_that_cannot_commit_is_lost() -> None:
+    stalled = member("pg-a1", "stalled", reason="its storage did not take a commit", ssh_answers=True)
+    plan = candidate.failover(cluster(stalled, A2, B1))
+    assert (plan.candidate, plan.lost) == ("pg-a2", [{"name": "pg-a1", "standing": "stalled", "ssh_answers": True}])
 
 
 def test_who_was_lost_is_a_member() -> None:

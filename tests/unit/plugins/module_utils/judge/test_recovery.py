@@ -180,3 +180,20 @@ def test_an_empty_ledger_still_gives_an_account() -> None:
     of = probe_account.account([], None)
     assert of["verdict"] == "unknown"
     assert judged(of)["verdict"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("blind", "objective", "verdict"), [(3.0, 10, "passed"), (7.0, 10, "unknown"), (3.0, None, "unknown")]
+)
+def test_a_probe_that_stood_still_decides_what_its_figures_have_room_for(
+    blind: float, objective: float | None, verdict: str
+) -> None:
+    stalled = ledger_lines()
+    stalled.insert(1, json.dumps({"type": "stall", "begin_ns": 0, "end_ns": round(blind * SECOND)}))
+    objectives = {name: value for name, value in {**OBJECTIVES, "rto_seconds": objective}.items() if value is not None}
+    report = judged(account(stalled), objectives=objectives)
+    assert report["rto_seconds"] == pytest.approx(4.0)
+    checks = {check["name"]: check for check in report["checks"]}
+    assert (checks["probe_kept_trying"]["verdict"], report["verdict"]) == (verdict, verdict)
+    if verdict == "passed":
+        assert "no outage was longer than 7.000 s, and the objective is 10 s" in checks["probe_kept_trying"]["reason"]
