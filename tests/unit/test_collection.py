@@ -280,3 +280,25 @@ def test_playbooks_load_with_only_what_a_user_installs(tmp_path: Path) -> None:
     )
     assert answer.returncode == 0, answer.stderr
     assert str(TOP / "playbooks") not in answer.stdout + answer.stderr
+
+
+def within(task: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+    return [inner for key in TASK_LISTS for inner in tasks_of(task.get(key))]
+
+
+def hosts_asked_for_in_vain(path: Path) -> t.Iterator[str]:
+    """Ansible reads ``delegate_to`` of a skipped task, too; what was skipped before it has registered nothing."""
+    for block in tasks_of(load(path)):
+        if "when" not in block:
+            continue
+        inner = within(block)
+        unmade = {task["register"] for task in inner if "register" in task}
+        for task in inner:
+            words = set(re.findall(r"[a-z_]+", task.get("delegate_to", "")))
+            if words & unmade and "default" not in words:
+                yield f"{task['name']}: {task['delegate_to']}"
+
+
+@pytest.mark.parametrize("path", task_files(), ids=lambda path: str(path.relative_to(TOP)))
+def test_a_skipped_block_asks_for_no_host_that_it_would_have_found(path: Path) -> None:
+    assert list(hosts_asked_for_in_vain(path)) == []
