@@ -64,8 +64,15 @@ SELECT json_build_object(
 ) FROM pg_is_in_recovery() AS in_recovery
 """
 
-#: Reads are answered out of memory long after storage stopped taking writes. Waits for no standby, and leaves no row.
-COMMIT = "SET synchronous_commit TO local; SELECT pg_logical_emit_message(true, 'resilience', '')"
+#: Reads are answered out of memory long after storage stopped taking writes, and on a full disk a commit fits into the
+#: room that WAL has already, so a sort spills some hundred kB beside it. Waits for no standby, leaves no row, no file.
+COMMIT = """
+SET synchronous_commit TO local; SET work_mem TO '64kB';
+SELECT count(*) FROM (SELECT n FROM generate_series(1, 20000) AS n ORDER BY n % 997 OFFSET 0) AS spilled;
+SELECT pg_logical_emit_message(true, 'resilience', '')
+"""
+#: SQLSTATE disk_full; the message itself comes in the server's language.
+DISK_FULL = "53100"
 #: A commit may take this many times as long as a reading: a disk that is busy is not one that stands still.
 COMMIT_TIMEOUTS = 3
 
@@ -117,9 +124,11 @@ def _primary(argv: t.Sequence[str], timeout: float, run: Runner) -> tuple[Standi
     """Whether a primary can commit; one that refuses to says so by itself, and is one all the same."""
     patience = COMMIT_TIMEOUTS * timeout
     try:
-        run([*argv, "-c", COMMIT], timeout=patience, check=False)
+        answer = run([*argv, "-v", "VERBOSITY=sqlstate", "-c", COMMIT], timeout=patience, check=False)
     except CommandTimedOut:
         return Standing.STALLED, f"it answers, and its storage did not take a commit within {patience:g} s"
+    if DISK_FULL in answer.stderr:
+        return Standing.STALLED, "it answers, and its storage is full"
     return Standing.PRIMARY, ""
 
 

@@ -18,7 +18,7 @@ class Standing(str, enum.Enum):
 
     PRIMARY = "primary"
     STANDBY = "standby"
-    #: A primary that answers, and whose storage does not take a commit.
+    #: A primary that answers, and whose storage takes no commit, or is full.
     STALLED = "stalled"
     STARTING = "starting"
     REFUSED = "refused"

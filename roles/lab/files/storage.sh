@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # A folder of a host of the lab stands on a file system of its own: storage.sh own LAB DIRECTORY HOST FOLDER MEGABYTES
 # That one takes no writes any more:                               storage.sh freeze LAB DIRECTORY HOST FOLDER SECONDS
+# It has no room for any, not even root's:                         storage.sh fill LAB DIRECTORY HOST FOLDER SECONDS
 # It takes them again:                                             storage.sh thaw LAB DIRECTORY HOST FOLDER
 #
-# Each prints what it changed. What the folder held moves along; nothing may use it meanwhile. What is frozen thaws by itself
-# after SECONDS, or when its mark DIRECTORY/disks/LAB-HOST.frozen is gone, whatever became of whoever asked for it. A host that
+# Each prints what it changed. What the folder held moves along; nothing may use it meanwhile. What is frozen or full is so no more
+# after SECONDS, or when its mark DIRECTORY/disks/LAB-HOST.faulty is gone, whatever became of whoever asked for it. A host that
 # was switched off has an empty folder when it is on again: its disk is lost.
 set -euo pipefail
 verb=$1 lab=$2 directory=$3 host=$4 folder=$5 amount=${6:-}
-image=$directory/disks/$lab-$host.img mark=$directory/disks/$lab-$host.frozen
+image=$directory/disks/$lab-$host.img mark=$directory/disks/$lab-$host.faulty
 
 running() { podman container inspect --format '{{.State.Pid}}' "$lab-$host"; }
 
@@ -43,17 +44,43 @@ INSIDE
 freeze() {
   mkdir -p "$directory/disks"
   touch "$mark"
-  setsid "$0" keep "$lab" "$directory" "$host" "/proc/$(running)/root$folder" "$amount" </dev/null >/dev/null 2>&1 &
+  setsid "$0" keep_frozen "$lab" "$directory" "$host" "/proc/$(running)/root$folder" "$amount" </dev/null >/dev/null 2>&1 &
   fsfreeze --freeze "/proc/$(running)/root$folder"
   echo "$host: $folder is frozen for $amount s at most"
 }
 
 # By an open folder, which is there as long as anybody uses the file system, whatever becomes of the host.
-keep() {
+keep_frozen() {
   exec 9<"$folder"
+  until_thawed
+  fsfreeze --unfreeze /proc/self/fd/9
+}
+
+# What is allocated is not written: the image takes no more room than before.
+fill() {
+  local inside size step
+  inside=/proc/$(running)/root$folder
+  mkdir -p "$directory/disks"
+  touch "$mark"
+  setsid "$0" keep_full "$lab" "$directory" "$host" "$inside" "$amount" </dev/null >/dev/null 2>&1 &
+  : >"$inside/.full"
+  size=0
+  for step in 256M 16M 1M 64K 4K; do
+    step=$(numfmt --from=iec "$step")
+    while fallocate --offset "$size" --length "$step" "$inside/.full" 2>/dev/null; do size=$((size + step)); done
+  done
+  echo "$host: $folder is full for $amount s at most"
+}
+
+keep_full() {
+  exec 9<"$folder"
+  until_thawed
+  rm -f /proc/self/fd/9/.full
+}
+
+until_thawed() {
   while [ -e "$mark" ] && [ "$SECONDS" -lt "$amount" ]; do sleep 0.2; done
   rm -f "$mark"
-  fsfreeze --unfreeze /proc/self/fd/9
 }
 
 thaw() {

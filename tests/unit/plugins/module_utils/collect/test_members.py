@@ -69,6 +69,16 @@ def test_a_primary_that_cannot_commit_is_stalled() -> None:
     assert seen.reason == "it answers, and its storage did not take a commit within 3 s"
 
 
+def test_a_primary_whose_storage_is_full_is_stalled() -> None:
+    def run(argv: t.Sequence[str], **_more: t.Any) -> Completed:
+        if members.COMMIT in argv:
+            return Completed(tuple(argv), 1, "", "ERROR:  53100\n", 0.0)
+        return Completed(tuple(argv), 0, json.dumps({**SAID, "in_recovery": False}), "", 0.0)
+
+    seen = members.read_member(FACTS["members"][0], FACTS, timeout=1.0, run=run)
+    assert (seen.standing, seen.reason) == (Standing.STALLED, "it answers, and its storage is full")
+
+
 def test_a_standby_is_not_asked_to_commit() -> None:
     assert read(Frozen()).standing is Standing.STANDBY
 
