@@ -39,10 +39,9 @@ def playbook(tmp_path: Path) -> Path:
 
 
 def play(playbook: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(ANSIBLE), "-i", "localhost,", "-c", "local", "-e", f"ansible_python_interpreter={sys.executable}", str(playbook), *options],
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1"}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    argv = [str(ANSIBLE), "-i", "localhost,", "-c", "local", "-e", f"ansible_python_interpreter={sys.executable}"]
+    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1"}
+    return subprocess.run([*argv, str(playbook), *options], env=environment, capture_output=True, text=True, check=False)
 
 
 def test_a_program_is_installed_once_and_runs_by_itself(playbook: Path, tmp_path: Path) -> None:
