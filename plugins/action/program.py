@@ -61,7 +61,7 @@ class ActionModule(ActionBase):
 
 
 def pack(main: bytes) -> bytes:
-    """A program and the domain library that it imports, as Python's own ``zipapp`` would, byte for byte the same each time."""
+    """A program and the library that it imports, as Python's ``zipapp`` would: the same bytes each time."""
     members = {Path("__main__.py"): main}
     members |= {parent / "__init__.py": b"" for parent in PACKAGE.parents if parent != Path()}
     for path in sorted(MODULE_UTILS.rglob("*.py")):

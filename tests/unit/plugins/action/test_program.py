@@ -41,7 +41,9 @@ def playbook(tmp_path: Path) -> Path:
 def play(playbook: Path, *options: str) -> subprocess.CompletedProcess[str]:
     argv = [str(ANSIBLE), "-i", "localhost,", "-c", "local", "-e", f"ansible_python_interpreter={sys.executable}"]
     environment = {**os.environ, "ANSIBLE_NOCOLOR": "1"}
-    return subprocess.run([*argv, str(playbook), *options], env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [*argv, str(playbook), *options], env=environment, capture_output=True, text=True, check=False
+    )
 
 
 def test_a_program_is_installed_once_and_runs_by_itself(playbook: Path, tmp_path: Path) -> None:
