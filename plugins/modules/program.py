@@ -11,7 +11,8 @@ module: program
 short_description: Install a program that judges as the collection's modules do
 description:
   - Packs a program of a role with the collection's C(module_utils) into one executable file, as Python's C(zipapp)
-    does, and copies it to the host. What runs there by a timer, without Ansible, thus decides by the same code as a playbook.
+    does, and copies it to the host. What runs there by a timer, without Ansible, thus decides by the same code as a
+    playbook.
   - The host needs its own C(/usr/bin/python3) and nothing else for it.
 version_added: 1.0.0
 author:
