@@ -139,10 +139,13 @@ def updated(
     return {"schema": SCHEMA, "machine": dict(machine), "remarks": remarks, "results": ordered}
 
 
-def keep(ours: Series, reference: Series, command: str) -> None:
-    """Write what was measured just now, on this machine."""
+def keep(ours: Series, reference: Series, command: str, remark: str = "") -> None:
+    """Write what was measured just now, on this machine; ``remark`` stands beside each figure of ours."""
     now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    write(FILE, updated(read(FILE), ours, reference, machine(), now, command))
+    content = updated(read(FILE), ours, reference, machine(), now, command)
+    if remark:
+        content["remarks"] |= dict.fromkeys(ours, remark)
+    write(FILE, content)
 
 
 def machine() -> dict[str, t.Any]:

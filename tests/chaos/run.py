@@ -4,9 +4,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Kill each operation after each of its tasks, run it again, and see that nothing is lost and nothing left over.
 
-    make chaos                                     every operation, every task (hours)
-    make chaos OPERATIONS=switchover POINTS=3      one operation, three of its tasks, spread evenly
-    make chaos POINTS=4 RECORD=1                   four tasks of each operation, for docs/benchmarks.json
+    make chaos                                     every operation, after each task that can leave something new (hours)
+    make chaos EVERY=1                             after every single task
+    make chaos OPERATIONS=switchover POINTS=3      one operation, three of its points, spread evenly
+    make chaos RECORD=1                            what is whole goes to docs/chaos.json, and is not killed there again
 
 The tasks are found by an undisturbed run, not listed here. The lab has to be up and healthy, and is afterwards.
 """
@@ -29,6 +30,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(TOP / "tests" / "lab"), str(TOP 
 os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
 import health  # noqa: E402
+import points  # noqa: E402
 import results  # noqa: E402
 from lab_hosts import Lab  # noqa: E402
 from rounds import Bench, RoundFailed  # noqa: E402
@@ -108,40 +110,38 @@ OPERATIONS = {
 def main() -> int:
     parser = argparse.ArgumentParser(description="Kill each operation after each of its tasks, and run it again.")
     parser.add_argument("operations", nargs="*", choices=[*OPERATIONS, []])
-    parser.add_argument("--points", type=int, default=0, help="how many of the tasks, spread evenly; 0 is all of them")
+    parser.add_argument("--points", type=int, default=0, help="how many of the points, spread evenly; 0 is all of them")
+    parser.add_argument("--every", action="store_true", help="also after tasks that only looked")
     parser.add_argument("--lab", type=Path, default=TOP / ".lab", help="the lab's directory")
-    parser.add_argument("--record", action="store_true", help="write the figure chaos_points into docs/benchmarks.json")
+    parser.add_argument("--record", action="store_true", help="go on with docs/chaos.json, and write it")
     given = parser.parse_args()
     folder = TOP / "build" / "chaos" / datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     (folder / "evidence").mkdir(parents=True)
     bench = Bench(Lab(given.lab), folder)
-    whole: list[float] = []
+    all_whole = True
     for name in given.operations or OPERATIONS:
         tasks = disturbed(bench, name, 0)[0]
-        for point in spread(tasks, given.points):
-            _tasks, wrong = disturbed(bench, name, point)
-            whole.append(not wrong)
-            print(f"{name}, killed after task {point} of {tasks}: {'; '.join(wrong) or 'whole'}", flush=True)
+        numbers = list(range(1, len(tasks) + 1)) if given.every else points.distinct(tasks)
+        done = points.whole_points(name, tasks) if given.record else set()
+        for number in points.spread(numbers, given.points):
+            if number in done:
+                continue
+            wrong = disturbed(bench, name, number)[1]
+            all_whole = all_whole and not wrong
+            said = "; ".join(wrong) or "whole"
+            print(f"{name}, killed after task {number} of {len(tasks)}, {tasks[number - 1].name}: {said}", flush=True)
             if given.record:
-                results.keep({"chaos_points": whole}, {}, f"make chaos RECORD=1 {asked(given)}".strip())
-    return 0 if all(whole) else 1
+                record(name, tasks, points.Point(number, tasks[number - 1].name, tuple(wrong)))
+    return 0 if all_whole else 1
 
 
-def asked(given: argparse.Namespace) -> str:
-    """What was asked for, as make's variables."""
-    operations = f"OPERATIONS='{' '.join(given.operations)}'" if given.operations else ""
-    return f"{operations} POINTS={given.points}" if given.points else operations
+def record(operation: str, tasks: list[points.Task], point: points.Point) -> None:
+    content = points.keep(operation, tasks, point)
+    results.keep({"chaos_points": points.samples(content)}, {}, "make chaos RECORD=1", points.remark(content))
 
 
-def spread(tasks: int, points: int) -> list[int]:
-    """Numbers of tasks from 1 to ``tasks``: all of them, or some in equal steps, the first and last included."""
-    if not 0 < points < tasks:
-        return list(range(1, tasks + 1))
-    return sorted({round(1 + step * (tasks - 1) / max(1, points - 1)) for step in range(points)})
-
-
-def disturbed(bench: Bench, name: str, kill_after: int) -> tuple[int, list[str]]:
-    """Run an operation, killed or not, and once more if it was. How many tasks it had, and what is wrong afterwards."""
+def disturbed(bench: Bench, name: str, kill_after: int) -> tuple[list[points.Task], list[str]]:
+    """Run an operation, killed or not, and once more if it was. Its tasks, and what is wrong afterwards."""
     operation = OPERATIONS[name]
     with Witness(bench.lab, bench.gateway()) as witness:
         options = operation.before(bench)
@@ -169,9 +169,9 @@ def demand_done(name: str, said: str, failed: bool) -> None:
         raise RoundFailed(f"{name} failed: {said[-2000:]}")
 
 
-def killed(bench: Bench, name: str, kill_after: int, options: list[str]) -> int:
-    """The number of tasks that the run began. It leads a process group of its own, which is what is killed."""
-    counted = bench.folder / "tasks"
+def killed(bench: Bench, name: str, kill_after: int, options: list[str]) -> list[points.Task]:
+    """The tasks that the run began. It leads a process group of its own, which is what is killed."""
+    counted = bench.folder / "tasks.json"
     argv = [*bench.argv(name), *options]
     environment = {
         **os.environ, "ANSIBLE_CONFIG": str(TOP / "ansible.cfg"), "ANSIBLE_CALLBACKS_ENABLED": "kill_after",
@@ -186,7 +186,7 @@ def killed(bench: Bench, name: str, kill_after: int, options: list[str]) -> int:
         )  # fmt: skip
     if not kill_after:
         demand_done(name, path.read_text(encoding="utf-8"), ended.returncode != 0)
-    return int(counted.read_text(encoding="utf-8").split()[0])
+    return points.read_tasks(counted)
 
 
 if __name__ == "__main__":

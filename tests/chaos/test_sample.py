@@ -23,5 +23,5 @@ def bench(tmp_path: Path) -> Bench:
 def test_a_switchover_that_is_killed_half_way_is_ended_by_the_next_run(bench: Bench) -> None:
     tasks, wrong = run.disturbed(bench, "switchover", 0)
     assert wrong == []
-    _again, wrong = run.disturbed(bench, "switchover", tasks // 2)
-    assert wrong == [], f"killed after task {tasks // 2} of {tasks}"
+    _again, wrong = run.disturbed(bench, "switchover", len(tasks) // 2)
+    assert wrong == [], f"killed after task {len(tasks) // 2} of {len(tasks)}"
