@@ -9,7 +9,6 @@ PLAYBOOK := $(VENV)/bin/ansible-playbook
 LAB ?=
 # Who promotes when the lab's primary is lost: manual, or patroni. A lab goes from manual to patroni, not back.
 ENGINE ?= manual
-SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 # What Debian 12 and 13 have and a minimal installation lacks. runc runs on every kind of cgroup, crun only on v2.
 PACKAGES := git iproute2 iptables mmdebstrap debian-archive-keyring netavark nftables openssh-client openssl podman \
@@ -23,13 +22,7 @@ help: ## This list
 setup: $(VENV)/.complete ## Debian packages, Python environment, and this checkout as collection fraiseql.resilience
 
 $(VENV)/.packages: Makefile
-	@missing=; for package in $(PACKAGES); do \
-	  dpkg-query --show --showformat='$${db:Status-Status}\n' $$package 2>/dev/null | grep -qx installed || missing="$$missing $$package"; done; \
-	if [ -n "$$missing" ]; then \
-	  if [ -n "$(SUDO)" ] && ! command -v sudo >/dev/null; then \
-	    echo "These Debian packages are missing, and neither root nor sudo is at hand:$$missing" >&2; exit 1; fi; \
-	  $(SUDO) apt-get update --quiet && \
-	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-install-recommends $$missing; fi
+	scripts/debian_packages.sh $(PACKAGES)
 	@mkdir -p $(VENV) && touch $@
 
 $(VENV)/.complete: $(VENV)/.packages requirements.txt requirements-dev.txt make/constraints.txt

@@ -30,7 +30,9 @@ lint: setup build/import/ansible_collections/fraiseql/resilience ## Every linter
 	$(IN_VENV) python scripts/benchmarks_page.py --check
 	scripts/lint_collection.sh
 
+# Unit tests make small clusters and repositories of their own, on this machine.
 unit: setup ## Unit tests, and what is true of every role, module and playbook
+	scripts/debian_packages.sh pgbackrest postgresql python3-psycopg2 zstd
 	$(IN_VENV) pytest
 
 sanity: setup ## ansible-test sanity, without a container and without ignores
