@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sites that are no lab: other names, ports, places and secrets; what is set for some hosts alone, others know too."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+
+import yaml
+
+REPO, GATE, A, B = "Repo-A.x", "0gate", "9-Pg.A1", "pg_B.x"
+DATA = "/var/lib/postgresql/17"
+
+
+def conf(text: str) -> dict[str, str]:
+    """name = 'value' or name=value, the last one counts."""
+    found = re.findall(r"^([\w-]+) *= *(.*)$", text, flags=re.MULTILINE)
+    return {name: value.strip("'") for name, value in found}
+
+
+def test_what_is_set_for_members_alone_is_known_to_those_who_reach_them(site: t.Any) -> None:
+    site.of_group["members"] = {
+        "resilience_postgresql_port": 6543,
+        "resilience_postgresql_cluster_name": "orders",
+        "health_port": 18008,
+    }
+    site.everywhere["pgbackrest_receiver_enabled"] = "true"
+    backrest = site.rendered("pgbackrest")
+    on_repository = conf(backrest[REPO]["/etc/pgbackrest.conf"])
+    assert (on_repository["pg1-port"], on_repository["pg2-port"]) == ("6543", "6543")
+    assert (on_repository["pg1-path"], on_repository["pg2-path"]) == (f"{DATA}/orders", f"{DATA}/orders")
+    assert conf(backrest[A]["/etc/pgbackrest.conf"])["pg1-path"] == f"{DATA}/orders"
+    described = json.loads(backrest[REPO]["/etc/fraiseql-resilience/repository.json"])
+    assert [member["port"] for member in described["members"]] == [6543, 6543]
+    assert described["receiver"]["health_port"] == 18008
+    gateway = site.rendered("gateway")[GATE]["/etc/haproxy/haproxy.cfg"]
+    assert "default-server port 18008 " in gateway
+    assert f"server {A} {A}:6543 check" in gateway
+
+
+def test_a_receiver_is_known_to_everybody_by_the_name_that_it_shows(site: t.Any) -> None:
+    """Another name in synchronous_standby_names, and each commit would wait for somebody who never comes."""
+    site.of_group["repositories"] = {
+        "pgbackrest_receiver_enabled": True,
+        "pgbackrest_receiver_name": "WAL.keeper",
+    }
+    shown = json.loads(site.rendered("pgbackrest")[REPO]["/etc/fraiseql-resilience/repository.json"])["receiver"]
+    assert (shown["name"], shown["slot"]) == ("WAL.keeper", "wal_keeper")
+    settings = conf(site.rendered("replication")[A]["/etc/postgresql/17/main/conf.d/replication.conf"])
+    assert settings["synchronous_standby_names"] == 'ANY 1 ("WAL.keeper")'
+    member = json.loads(site.rendered("postgresql")[A]["/etc/fraiseql-resilience/member.json"])
+    observer = json.loads(site.rendered("observer")[GATE]["/etc/fraiseql-resilience/observer.json"])
+    assert member["receivers"] == observer["receivers"] == ["WAL.keeper"]
+    patroni = yaml.safe_load(site.rendered("patroni")[A]["/etc/patroni/config.yml"])
+    assert list(patroni["bootstrap"]["dcs"]["slots"]) == ["wal_keeper"]
+
+
+def test_without_a_receiver_and_another_member_nobody_is_waited_for(site: t.Any) -> None:
+    del site.hosts[B]
+    site.groups["members"] = [A]
+    files = site.rendered("replication")[A]
+    assert conf(files["/etc/postgresql/17/main/conf.d/replication.conf"])["synchronous_standby_names"] == ""
+    assert "repo2" not in site.rendered("pgbackrest")[A]["/etc/pgbackrest.conf"]
