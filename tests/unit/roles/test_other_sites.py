@@ -64,3 +64,30 @@ def test_without_a_receiver_and_another_member_nobody_is_waited_for(site: t.Any)
     files = site.rendered("replication")[A]
     assert conf(files["/etc/postgresql/17/main/conf.d/replication.conf"])["synchronous_standby_names"] == ""
     assert "repo2" not in site.rendered("pgbackrest")[A]["/etc/pgbackrest.conf"]
+
+
+def test_an_ipv6_address_stands_in_brackets_where_a_port_follows(site: t.Any) -> None:
+    site.hosts[B]["resilience_address"] = "fd00::b"
+    site.groups["etcd"] = [A, B, REPO]
+    etcd = conf(site.rendered("etcd")[B]["/etc/default/etcd"])
+    assert etcd["ETCD_ADVERTISE_CLIENT_URLS"] == "https://[fd00::b]:2379"
+    assert etcd["ETCD_LISTEN_PEER_URLS"] == "https://[::]:2380"
+    assert f"{B}=https://[fd00::b]:2380" in etcd["ETCD_INITIAL_CLUSTER"].split(",")
+    patroni = yaml.safe_load(site.rendered("patroni")[B]["/etc/patroni/config.yml"])
+    assert "[fd00::b]:2379" in patroni["etcd3"]["hosts"]
+    assert patroni["restapi"]["connect_address"] == "[fd00::b]:8009"
+    assert patroni["restapi"]["listen"] == "[::]:8009"
+    assert patroni["postgresql"]["connect_address"] == "[fd00::b]:5432"
+    settings = conf(site.rendered("replication")[A]["/etc/postgresql/17/main/conf.d/replication.conf"])
+    assert settings["primary_conninfo"].startswith(f"host={A},fd00::b port=5432,5432 ")
+
+
+def test_certificates_may_lie_elsewhere(site: t.Any) -> None:
+    """Every file of every role that names a certificate names it where role tls puts it."""
+    site.everywhere |= {"tls_directory": "/srv/tls", "pgbackrest_receiver_enabled": True}
+    site.everywhere |= {"pgbackrest_s3_endpoint": "s3", "pgbackrest_s3_key": "k", "pgbackrest_s3_key_secret": "s"}
+    site.groups["etcd"] = [A, B, REPO]
+    for role in ("etcd", "gateway", "observer", "patroni", "pgbackrest", "postgresql", "replication"):
+        files = [text for written in site.rendered(role).values() for text in written.values()]
+        assert any("/srv/tls/ca.crt" in text for text in files), role
+        assert not any("/etc/fraiseql-resilience/tls" in text for text in files), role
