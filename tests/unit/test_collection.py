@@ -182,6 +182,17 @@ def test_no_task_waits_for_a_person_or_hides_a_failure(path: Path) -> None:
         assert "ignore_errors" not in item, label
 
 
+def test_who_becomes_another_user_needs_no_file_that_both_can_read() -> None:
+    """From a login that is not root, Ansible would need setfacl on the host for that; through a pipe it needs nothing."""
+    becoming = [path for path in task_files() if any("become_user" in task for task in tasks_of(load(path)))]
+    assert becoming
+    for path in becoming:
+        taken = [task for other in path.parent.glob("*.yml") for task in tasks_of(load(other))
+                 if task.get("ansible.builtin.include_tasks") == path.name]  # fmt: skip
+        assert taken, path
+        assert [task["name"] for task in taken if not task.get("vars", {}).get("ansible_pipelining")] == []
+
+
 def opened(path: Path) -> t.Iterator[dict[str, t.Any]]:
     """The tasks of a playbook in order, with those of the task files that it takes in."""
     for item in tasks_of(load(path)):

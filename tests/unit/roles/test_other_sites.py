@@ -91,3 +91,45 @@ def test_certificates_may_lie_elsewhere(site: t.Any) -> None:
         files = [text for written in site.rendered(role).values() for text in written.values()]
         assert any("/srv/tls/ca.crt" in text for text in files), role
         assert not any("/etc/fraiseql-resilience/tls" in text for text in files), role
+
+
+#: What password makers, and people, come up with.
+NASTY = """ a'b"c:d\\e%f$g #h;i=j,k|l@mé """
+
+
+def pgpass_fields(line: str) -> list[str]:
+    """As libpq reads a line: a colon ends a field, a backslash takes what follows as it is."""
+    found, taken = [""], iter(line)
+    for letter in taken:
+        if letter == ":":
+            found.append("")
+        else:
+            found[-1] += next(taken) if letter == "\\" else letter
+    return found
+
+
+def test_a_password_of_any_letters_arrives_as_it_is(site: t.Any) -> None:
+    names = ("replication", "monitor", "probe")
+    site.everywhere |= {f"resilience_{name}_password": f"{name}{NASTY}" for name in names}
+    site.everywhere["pgbackrest_receiver_enabled"] = True
+    site.everywhere["gateway_users"] = [{"name": 'o"app', "password": NASTY}]
+    gateway, observer = (site.rendered(role)[GATE] for role in ("gateway", "observer"))
+    userlist = re.findall(r'^"((?:[^"]|"")*)" "((?:[^"]|"")*)"$', gateway["/etc/pgbouncer/userlist.txt"], re.MULTILINE)
+    assert [tuple(word.replace('""', '"') for word in line) for line in userlist] == [
+        ("resilience_probe", f"probe{NASTY}"),
+        ('o"app', NASTY),
+    ]
+    files = [
+        gateway["/etc/fraiseql-resilience/gateway.pgpass"],
+        observer["/etc/fraiseql-resilience/pgpass"],
+        site.rendered("pgbackrest")[REPO]["/etc/fraiseql-resilience/replication.pgpass"],
+        site.rendered("replication")[A]["/etc/fraiseql-resilience/replication.pgpass"],
+    ]
+    told = {field[3]: field[4] for text in files for field in map(pgpass_fields, text.splitlines())}
+    assert told == {
+        "resilience_monitor": f"monitor{NASTY}",
+        "resilience_probe": f"probe{NASTY}",
+        "resilience_replicator": f"replication{NASTY}",
+    }
+    patroni = yaml.safe_load(site.rendered("patroni")[A]["/etc/patroni/config.yml"])
+    assert patroni["postgresql"]["authentication"]["rewind"]["password"] == f"replication{NASTY}"
