@@ -19,6 +19,14 @@ author:
 extends_documentation_fragment:
   - fraiseql.resilience.attributes.info_module
 options:
+  state:
+    description:
+      - V(asked) asks for the confirmation.
+      - V(given) fails unless this run has opened evidence, which it does only once it was confirmed and approved. The
+        first task of each play that changes something, for C(--limit) leaves out the play on localhost that asks.
+    type: str
+    choices: [asked, given]
+    default: asked
   cluster:
     description: The cluster that the operation is for.
     type: str
@@ -37,11 +45,15 @@ EXAMPLES = r"""
   fraiseql.resilience.confirmation:
     cluster: "{{ resilience_cluster | default(omit) }}"
     confirmation: "{{ resilience_confirm | default(omit) }}"
+
+- name: Nobody left the confirmation out
+  fraiseql.resilience.confirmation:
+    state: given
 """
 
 RETURN = r"""
 cluster:
-  description: The confirmed cluster's name.
+  description: The confirmed cluster's name; null for O(state=given) in check mode, where no evidence is opened.
   returned: success
   type: str
   sample: orders

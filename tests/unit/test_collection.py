@@ -108,7 +108,8 @@ def test_variables_carry_the_name_of_their_role(role: Path) -> None:
     own = "resilience_" if role.name == "cluster" else f"{role.name}_"
     assert [name for name in defaults(role) if not name.startswith(own)] == []
     made = {name for path in (role / "tasks").glob("*.yml") for task in tasks_of(load(path)) for name in made_by(task)}
-    allowed = (own, f"_{own}", f"__{own}", "resilience_")
+    # How Ansible reaches a host is no variable of ours.
+    allowed = (own, f"_{own}", f"__{own}", "resilience_", "ansible_pipelining")
     assert sorted(name for name in made if not name.startswith(allowed)) == []
 
 
@@ -180,6 +181,17 @@ def test_no_task_waits_for_a_person_or_hides_a_failure(path: Path) -> None:
         assert "vars_prompt" not in item, label
         assert not {"pause", "ansible.builtin.pause"} & set(item), label
         assert "ignore_errors" not in item, label
+
+
+def test_who_becomes_another_user_needs_no_file_that_both_can_read() -> None:
+    """From a login that is not root, Ansible would need setfacl there for that; through a pipe it needs nothing."""
+    becoming = [path for path in task_files() if any("become_user" in task for task in tasks_of(load(path)))]
+    assert becoming
+    for path in becoming:
+        taken = [task for other in path.parent.glob("*.yml") for task in tasks_of(load(other))
+                 if task.get("ansible.builtin.include_tasks") == path.name]  # fmt: skip
+        assert taken, path
+        assert [task["name"] for task in taken if not task.get("vars", {}).get("ansible_pipelining")] == []
 
 
 def opened(path: Path) -> t.Iterator[dict[str, t.Any]]:

@@ -10,6 +10,7 @@ What a cut-off run began stands in a state file, since a half-done rewind cannot
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import typing as t
 from dataclasses import dataclass
@@ -45,11 +46,14 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.rejoin i
 )
 
 STATE = Path("/var/lib/fraiseql-resilience/rejoin.json")
+#: Of a member whose descriptor was written before it named its authority.
 CA = "/etc/fraiseql-resilience/tls/ca.crt"
 PASSFILE = "/etc/fraiseql-resilience/replication.pgpass"
 #: Seconds for one question to the primary, and for its checkpoint.
 ASK_SECONDS, CHECKPOINT_SECONDS = 5.0, 120.0
 POLL_SECONDS = 0.25
+#: What a connection string takes as it is.
+PLAIN = re.compile(r"[\w./:-]+")
 
 #: The control file's words for a server that was a standby when it ended; any other may have written by itself.
 STANDBY_STATES = ("in archive recovery", "shut down in recovery")
@@ -75,6 +79,7 @@ class Primary:
     bin_dir: str
     os_user: str
     run: Runner
+    ca: str = CA
 
     @classmethod
     def of(cls, member: t.Mapping[str, t.Any], name: str, user: str, run: Runner) -> Primary:
@@ -91,14 +96,15 @@ class Primary:
                 next_step="see with module cluster_info who is primary",
             )
         peer = others[name]
-        return cls(name, peer["address"], peer["port"], user, member["bin_dir"], member["os_user"], run)
+        ca = member.get("ca", CA)
+        return cls(name, peer["address"], peer["port"], user, member["bin_dir"], member["os_user"], run, ca)
 
     def conninfo(self, **more: str) -> str:
         given = {
             "host": self.address, "port": str(self.port), "user": self.user, "dbname": "postgres",
-            "sslmode": "verify-full", "sslrootcert": CA, "passfile": PASSFILE, "connect_timeout": "3", **more,
+            "sslmode": "verify-full", "sslrootcert": self.ca, "passfile": PASSFILE, "connect_timeout": "3", **more,
         }  # fmt: skip
-        return " ".join(f"{key}={value}" for key, value in given.items())
+        return " ".join(f"{key}={_quoted(value)}" for key, value in given.items())
 
     def ask(self, command: str, *, timeout: float = ASK_SECONDS, **more: str) -> str:
         argv = [f"{self.bin_dir}/psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", self.conninfo(**more), "-c", command]
@@ -280,3 +286,8 @@ def _running(member: t.Mapping[str, t.Any], run: Runner) -> tuple[bool, bool, in
     except (CommandError, ValueError):
         return None
     return in_recovery == "true", streams == "true", int(timeline), end
+
+
+def _quoted(value: str) -> str:
+    """As libpq's connection strings want what is not made of letters and digits alone."""
+    return value if PLAIN.fullmatch(value) else "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -29,13 +29,12 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.pgback
 )
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, RefusedError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.window import parse_time, utc
 
 STATE = Path("/var/lib/fraiseql-resilience/restore.json")
 RESTORE_WAL = "/usr/local/lib/fraiseql-resilience/restore_wal.py"
 #: As in the standby's own configuration (replication.conf): an armed candidate does not ask the archive any more.
 STANDBYS_RESTORE_WAL = f"test ! -e /run/resilience-promotion/archive-exhausted && {RESTORE_WAL} --lenient"
-#: A time without its offset from UTC means another moment on another host.
-OFFSET = re.compile(r"(?:[+-]\d{2}(?::?\d{2})?)$")
 SYSTEM_ID = re.compile(r"^Database system identifier:\s+(\d+)$", re.MULTILINE)
 #: Types of recovery that stop at a target that has to be named.
 TARGETED = frozenset({"time", "lsn", "xid", "name"})
@@ -72,20 +71,17 @@ class Request:
                 possible=", ".join(sorted(EXCLUSIVE)),
                 next_step="leave resilience_restore_exclusive out, or name the target by its LSN",
             )
-        if self.type == "time" and not OFFSET.search(self.target or ""):
-            raise InputError(
-                "the target time has no UTC offset",
-                given=self.target,
-                possible="2026-11-23 09:41:00+00 (offset at the end)",
-                next_step="add the offset of the clock that you read it from",
-            )
+        if self.type == "time":
+            parse_time(self.target or "")
 
     def options(self) -> list[str]:
         """pgBackRest's options for it."""
         program = STANDBYS_RESTORE_WAL if self.type == "standby" else RESTORE_WAL
         options = [f"--type={self.type}", f'--recovery-option=restore_command={program} %f "%p"']
         if self.target:
-            options += [f"--target={self.target}", "--target-action=promote"]
+            # pgBackRest reads one way to write a time, to find the backup, and PostgreSQL many.
+            target = utc(parse_time(self.target)) if self.type == "time" else self.target
+            options += [f"--target={target}", "--target-action=promote"]
         if self.exclusive:
             options.append("--target-exclusive")
         if self.type == "immediate":

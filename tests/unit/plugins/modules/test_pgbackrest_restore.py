@@ -165,17 +165,25 @@ def test_a_backup_that_is_not_there_names_those_that_are(place: restore.Place) -
     assert "20261123-100357F" in caught.value.as_result()["msg"]
 
 
-@pytest.mark.parametrize("target", ["2026-11-23 09:41:00", "2026-11-23 09:41", "yesterday"])
+@pytest.mark.parametrize(
+    "target", ["2026-11-23 09:41:00", "2026-11-23 09:41", "yesterday", "2026-11-23", "2026-11-23 09-30", "now-05"]
+)
 def test_a_time_without_its_offset_is_refused(target: str) -> None:
-    with pytest.raises(InputError, match="no UTC offset"):
+    with pytest.raises(InputError, match="its offset from UTC"):
         restore.Request("time", target)
 
 
 @pytest.mark.parametrize(
-    "target", ["2026-11-23 09:41:00+00", "2026-11-23 09:41:00.5-03:30", "2026-11-23 09:41:00+0530"]
+    ("target", "told"),
+    [
+        ("2026-11-23 09:41:00+00", "2026-11-23 09:41:00+00"),
+        ("2026-11-23T09:41:00Z", "2026-11-23 09:41:00+00"),
+        ("2026-11-23 09:41:00.5-03:30", "2026-11-23 13:11:00.500000+00"),
+        ("2026-11-23 09:41:00+0530", "2026-11-23 04:11:00+00"),
+    ],
 )
-def test_a_time_with_its_offset_is_taken(target: str) -> None:
-    assert f"--target={target}" in restore.Request("time", target).options()
+def test_a_time_with_its_offset_is_told_as_pgbackrest_reads_times(target: str, told: str) -> None:
+    assert f"--target={told}" in restore.Request("time", target).options()
 
 
 @pytest.mark.parametrize(("kind", "target"), [("lsn", None), ("time", ""), ("default", "0/1"), ("standby", "x")])
