@@ -1,10 +1,11 @@
 # Figures, side by side with their references. Nothing else may run on the machine meanwhile.
 
-ROUNDS ?= 5
+# By default each measurement says how many it takes.
+ROUNDS ?=
 ONLY ?=
 
 .PHONY: bench
 
-bench: .lab/protected-$(ENGINE) ## Measure recovery on the lab (about an hour), write docs/benchmarks.json and its page; or ONLY=switchover
-	$(VENV)/bin/python tests/bench/run.py --rounds $(ROUNDS) $(ONLY)
+bench: .lab/protected-$(ENGINE) ## Measure recovery on the lab (hours), write docs/benchmarks.json and its page; or ONLY=switchover
+	$(VENV)/bin/python tests/bench/run.py $(if $(ROUNDS),--rounds $(ROUNDS)) $(ONLY)
 	$(VENV)/bin/python scripts/benchmarks_page.py

@@ -83,7 +83,7 @@ def page(content: t.Mapping[str, t.Any]) -> str:
 def line(row: Row) -> str:
     compared = row["reference"]
     reference = f"{compared['name']}: {number(compared['median'], row)} ({compared['n']})" if compared else "–"
-    reached = {True: "reached", False: "**missed**", None: "unknown"}[row["reached"]]
+    reached = {True: "reached", False: "**missed**", None: "–" if compared else "unknown"}[row["reached"]]
     reach = "–" if row["reach"] is None else f"{'≥' if row.get('least') else '≤'} {number(row['reach'], row)}"
     figures = " | ".join(number(row[name], row) for name in ("median", "p95", "max"))
     return f"| {row['what']} | {row['n']} | {figures} | {reference} | {reach} | {reached} |"

@@ -27,6 +27,8 @@ LOOK_EVERY = 0.02
 STALE = 5.0
 #: Ledgers of one probe that are kept, the newest first.
 KEPT_LEDGERS = 10
+#: Beside a ledger, the rows that it proves lost.
+LOST = ".lost"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -125,6 +127,7 @@ class ProbeControl:
         ledgers = sorted(self.folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime, reverse=True)
         for path in ledgers[KEPT_LEDGERS - 1 :]:
             path.unlink()
+            path.with_suffix(LOST).unlink(missing_ok=True)
 
     def _all_acked(self) -> t.Literal[True] | None:
         status = self.status()

@@ -180,6 +180,11 @@ outage:
     first acknowledged commit after, t8_ns every client is back.
   returned: for outage_awaited and recovered_awaited
   type: dict
+lost_rows:
+  description:
+    - Path of a file on the observer that names every lost row, one a line, in the words of the ledger.
+  returned: for collected, if rows are lost
+  type: str
 probe:
   description: >-
     What the ledger says: run, interval_seconds, clients, outcomes, gaps, longest_stall_seconds, sets (lost, phantom,
@@ -213,7 +218,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import 
 )
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import probe_account
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.ledger import Cut
-from ansible_collections.fraiseql.resilience.plugins.module_utils.probe_control import ProbeControl, clock_now
+from ansible_collections.fraiseql.resilience.plugins.module_utils.probe_control import LOST, ProbeControl, clock_now
 
 RUN_OPTIONS = ("clients", "interval_seconds", "attempt_deadline_seconds", "detect_after_seconds", "max_seconds")
 
@@ -283,10 +288,15 @@ def collected(module: AnsibleModule, control: ProbeControl, observer: probe_rows
     changed = control.stop(check_mode=module.check_mode)
     if module.check_mode:
         return {"changed": changed}
-    return {"changed": changed, **judged(path, connection, cut, module.params["timeout"])}
+    lost = path.with_suffix(LOST)
+    lost.unlink(missing_ok=True)
+    answer = judged(path, connection, cut, module.params["timeout"], lost)
+    if lost.exists():
+        answer["lost_rows"] = str(lost)
+    return {"changed": changed, **answer}
 
 
-def judged(path: Path, connection: dict[str, t.Any], cut: Cut | None, timeout: float) -> dict[str, t.Any]:
+def judged(path: Path, connection: dict[str, t.Any], cut: Cut | None, timeout: float, lost: Path) -> dict[str, t.Any]:
     """Read both sides and compare them. Rows that cannot be read make the verdict unknown, not the task failed."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -299,7 +309,7 @@ def judged(path: Path, connection: dict[str, t.Any], cut: Cut | None, timeout: f
             rows = probe_rows.read_rows(command.run, connection, run_id, timeout=timeout)
         except ResilienceError as error:
             why_unread = f"the rows could not be read: {error.message}"
-    return probe_account.account(lines, rows, cut=cut, why_unread=why_unread)
+    return probe_account.account(lines, rows, cut=cut, why_unread=why_unread, keep_lost=lost.write_text)
 
 
 def act(module: AnsibleModule) -> dict[str, t.Any]:

@@ -25,7 +25,7 @@ pgbackrest --stanza=lab --pg1-path="$scratch/data" --lock-path="$scratch/lock" -
   --archive-mode=off --type=lsn --target="$target" --target-exclusive --target-action=promote restore >&2
 "$bin/pg_ctl" -D "$scratch/data" -l "$scratch/log" -W -o "-c config_file=$scratch/postgresql.conf -c hba_file=$scratch/pg_hba.conf" start >&2
 until "$bin/psql" -XAtq -d postgres -c 'CREATE TABLE raw_restore ()' 2>/dev/null; do
-  if [ "$(date +%s)" -gt $((${begin%.*} + 120)) ]; then
+  if [ "$(date +%s)" -gt $((${begin%.*} + 600)) ]; then
     cat "$scratch/log" >&2
     exit 1
   fi

@@ -37,6 +37,12 @@ class Figure:
     reach: t.Callable[[float | None], float | None]
     reference: str = ""
     least: bool = False
+    #: The figure that it stands beside: that one's samples are its reference.
+    beside: str = ""
+
+
+def unlimited(_reference: float | None) -> None:
+    """What is measured for comparison alone."""
 
 
 def limit(value: float) -> t.Callable[[float | None], float | None]:
@@ -55,10 +61,16 @@ FIGURES = (
     Figure("host_lost_outage_seconds", "seconds", "primary's host and disks lost: outage as clients felt it (T7 − T1)",
            limit(10), "Patroni, its defaults"),
     Figure("host_lost_rows", "rows", "the same: acknowledged rows lost", limit(0), "Patroni, its defaults"),
+    Figure("patroni_host_lost_outage_seconds", "seconds", "the same, and Patroni takes over by itself",
+           unlimited, "our failover, the decision at once", beside="host_lost_outage_seconds"),
+    Figure("patroni_host_lost_rows", "rows", "the same: acknowledged rows lost", limit(0)),
     Figure("region_lost_outage_seconds", "seconds", "primary's region cut off: outage as clients felt it (T7 − T1)",
            limit(15)),
     Figure("partition_sync_rows", "rows", "primary isolated but alive: acknowledged rows lost", limit(0)),
     Figure("partition_outage_seconds", "seconds", "the same: outage as clients felt it", limit(15)),
+    Figure("partition_async_rows", "rows", "the same under async, 2 s ahead of everybody: acknowledged rows lost",
+           limit(1), least=True),
+    Figure("partition_async_unlisted_rows", "rows", "of these: rows that the evidence does not name", limit(0)),
     Figure("backups_alone_rows", "rows", "every member's host and disks lost: acknowledged rows lost", limit(0)),
     Figure("backups_alone_outage_seconds", "seconds", "the same: outage as clients felt it, new hosts included",
            limit(3600)),
@@ -66,6 +78,8 @@ FIGURES = (
            times(1.5, 10), "pgBackRest and pg_ctl by hand"),
     Figure("repo2_restore_1gb_seconds", "seconds", "the same out of the object store of the other region",
            times(1.5, 10), "pgBackRest and pg_ctl by hand"),
+    Figure("repo2_restore_5gb_seconds", "seconds", "the same with 5 GB",
+           times(1.15, 0), "pgBackRest and pg_ctl by hand"),
     Figure("rto_error_seconds", "seconds", "reported RTO, and what a second, independent writer saw: difference",
            limit(0.1)),
     Figure("status_seconds", "seconds", "status of all hosts: start of the playbook to its end", limit(10)),
@@ -127,7 +141,7 @@ def updated(
     for figure in FIGURES:
         before = rows.get(figure.id)
         if figure.id in ours:
-            compared = reference.get(figure.id) or ((before or {}).get("reference") or {}).get("samples") or ()
+            compared = reference.get(figure.id) or _beside(figure, rows) or _known_reference(before)
             rows[figure.id] = row(figure, ours[figure.id], compared, measured_at, command)
         elif figure.id in reference and before:
             rows[figure.id] = row(
@@ -137,6 +151,16 @@ def updated(
     # What somebody wrote beside a figure was about samples that are replaced now.
     remarks = {name: text for name, text in known.get("remarks", {}).items() if name not in ours}
     return {"schema": SCHEMA, "machine": dict(machine), "remarks": remarks, "results": ordered}
+
+
+def _beside(figure: Figure, rows: t.Mapping[str, t.Mapping[str, t.Any]]) -> t.Sequence[float]:
+    samples: t.Sequence[float] = rows[figure.beside]["samples"] if figure.beside in rows else ()
+    return samples
+
+
+def _known_reference(before: t.Mapping[str, t.Any] | None) -> t.Sequence[float]:
+    samples: t.Sequence[float] = ((before or {}).get("reference") or {}).get("samples") or ()
+    return samples
 
 
 def keep(ours: Series, reference: Series, command: str, remark: str = "") -> None:

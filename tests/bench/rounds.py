@@ -19,22 +19,29 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab_hosts import Lab
+from lab_hosts import Lab, eventually
 from witness import Witness
 
 TOP = Path(__file__).resolve().parents[2]
 CONFIRMED = ("-e", "resilience_cluster=lab", "-e", "resilience_confirm=lab")
+ASYNC = ("-e", "resilience_protection=async")
+PATRONI = ("-e", "resilience_ha_engine=patroni")
 NANO = 1_000_000_000
 #: Seconds that a playbook may take.
 PLAY_SECONDS = 900
 #: Rows of 1 KB that do not compress, in a table of their own: 1 GB with its overhead.
 BALLAST_ROWS = 950_000
+BALLAST_TABLE = "CREATE TABLE IF NOT EXISTS resilience.ballast (id bigint, content text)"
 BALLAST = """
-CREATE TABLE IF NOT EXISTS resilience.ballast AS
-SELECT row AS id, (SELECT string_agg(sha512((row * 100 + part)::text::bytea)::text, '')
-                   FROM generate_series(1, 8) AS part) AS content
-FROM generate_series(1, {rows}) AS row
+INSERT INTO resilience.ballast
+SELECT row, (SELECT string_agg(sha512((row * 100 + part)::text::bytea)::text, '') FROM generate_series(1, 8) AS part)
+FROM generate_series({first}, {last}) AS row
 """
+#: Bytes of WAL that a standby is behind. Slots hold back a few GB at most, and a gigabyte is written at a time.
+BEHIND = (
+    "SELECT coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), flush_lsn)), 0) < 64 * 2^20 FROM pg_stat_replication"
+)
+BEHIND_SECONDS = 300
 MISTAKE = "CREATE TABLE IF NOT EXISTS resilience.mistake (); DROP TABLE resilience.mistake"
 #: Restores beside the cluster, starts, and says how long it took until a commit; nothing of the collection's is in it.
 RAW_RESTORE = Path(__file__).with_name("raw_restore.sh")
@@ -101,8 +108,8 @@ class Bench:
         lines = map(json.loads, ledger.read_text(encoding="utf-8").splitlines())
         return report, [line for line in lines if "outcome" in line]
 
-    def drill(self, scenario: str) -> tuple[dict[str, t.Any], list[dict[str, t.Any]]]:
-        self.play("drill", scenario=scenario)
+    def drill(self, scenario: str, *options: str) -> tuple[dict[str, t.Any], list[dict[str, t.Any]]]:
+        self.play("drill", *options, scenario=scenario)
         report, attempts = self.report(scenario)
         # It may have proven what was promised; as a sample, it would measure this machine.
         stood_still = [check["reason"] for check in report["checks"] if "stood still" in check["reason"]]
@@ -173,6 +180,49 @@ def partition(bench: Bench) -> Samples:
     return {"partition_sync_rows": report["rpo"]["transactions"], "partition_outage_seconds": report["rto_seconds"]}
 
 
+def unprotect(bench: Bench) -> None:
+    bench.play("site", *ASYNC)
+
+
+def protect(bench: Bench) -> None:
+    bench.play("site")
+
+
+def partition_async(bench: Bench) -> Samples:
+    """The other members and the receiver fall behind first, so that there is something to lose, and to list."""
+    loses = ("-e", "resilience_drill_behind_seconds=2")
+    report, attempts = bench.drill("primary_unresponsive", *ASYNC, *loses)
+    lost, acked = report["rpo"]["transactions"], {key(one) for one in attempts if one["outcome"].startswith("acked")}
+    listed = bench.folder / "evidence" / report["evidence"]["folder"] / "lost_rows.jsonl"
+    named = {key(json.loads(line)) for line in listed.read_text(encoding="utf-8").splitlines()} if lost else set()
+    # Whatever is named has to be a row that was acknowledged, else a list of anything would do.
+    return {"partition_async_rows": lost, "partition_async_unlisted_rows": lost - len(named & acked)}
+
+
+def key(attempt: t.Mapping[str, t.Any]) -> tuple[int, int]:
+    return attempt["client"], attempt["seq"]
+
+
+def set_up_patroni_engine(bench: Bench) -> None:
+    """A lab goes from manual to patroni and not back, so this one is new, and removed afterwards."""
+    bench.play("lab_down")
+    bench.play("lab_up")
+    bench.play("site", *PATRONI)
+
+
+def remove(bench: Bench) -> None:
+    bench.play("lab_down")
+
+
+def patroni_engine_host_lost(bench: Bench) -> Samples:
+    """Patroni takes over by itself; gateway, probe and judge are those of our own failover."""
+    report, _attempts = bench.drill("primary_host_lost", *PATRONI)
+    return {
+        "patroni_host_lost_outage_seconds": report["rto_seconds"],
+        "patroni_host_lost_rows": report["rpo"]["transactions"],
+    }
+
+
 def controls(bench: Bench) -> Samples:
     bench.play("controls")
     found = bench.newest_report("")["checks"]
@@ -194,15 +244,27 @@ def members_lost(bench: Bench) -> Samples:
     }
 
 
-def make_large(bench: Bench) -> None:
-    """Give the cluster 1 GB, and a backup that holds it in each repository."""
-    lab = bench.lab
-    lab.sql(lab.primary, BALLAST.format(rows=BALLAST_ROWS), "resilience")
-    # What is frozen has the same bytes on every member, so that standbys need not copy it again.
-    lab.sql(lab.primary, "VACUUM (FREEZE) resilience.ballast", "resilience")
-    lab.sql(lab.primary, "CHECKPOINT")
-    for repo in (1, 2):
-        lab.said("repo-a", "runuser -u postgres -- pgbackrest --stanza=lab --type=full --repo=%s backup", str(repo))
+def sized(gigabytes: int) -> t.Callable[[Bench], None]:
+    """Give the cluster so many GB, and a backup that holds them in each repository."""
+
+    def make(bench: Bench) -> None:
+        lab = bench.lab
+        lab.sql(lab.primary, BALLAST_TABLE, "resilience")
+        there = int(lab.value(lab.primary, "SELECT count(*) FROM resilience.ballast", "resilience")) // BALLAST_ROWS
+        if there > gigabytes:
+            lab.sql(lab.primary, "TRUNCATE resilience.ballast", "resilience")
+            there = 0
+        for number in range(there, gigabytes):
+            rows = BALLAST.format(first=number * BALLAST_ROWS + 1, last=(number + 1) * BALLAST_ROWS)
+            lab.sql(lab.primary, rows, "resilience")
+            eventually(lambda: lab.value(lab.primary, BEHIND) == "t", seconds=BEHIND_SECONDS)
+        # What is frozen has the same bytes on every member, so that standbys need not copy it again.
+        lab.sql(lab.primary, "VACUUM (FREEZE) resilience.ballast", "resilience")
+        lab.sql(lab.primary, "CHECKPOINT")
+        for repo in (1, 2):
+            lab.said("repo-a", "runuser -u postgres -- pgbackrest --stanza=lab --type=full --repo=%s backup", str(repo))
+
+    return make
 
 
 def restore(bench: Bench) -> Samples:
@@ -211,6 +273,10 @@ def restore(bench: Bench) -> Samples:
 
 def restore_from_store(bench: Bench) -> Samples:
     return {"repo2_restore_1gb_seconds": restored(bench, 2)}
+
+
+def restore_5gb_from_store(bench: Bench) -> Samples:
+    return {"repo2_restore_5gb_seconds": restored(bench, 2)}
 
 
 def restored(bench: Bench, repo: int) -> float:
@@ -241,6 +307,10 @@ def raw_restore(bench: Bench) -> Samples:
 
 def raw_restore_from_store(bench: Bench) -> Samples:
     return {"repo2_restore_1gb_seconds": raw_restored(bench, 2)}
+
+
+def raw_restore_5gb_from_store(bench: Bench) -> Samples:
+    return {"repo2_restore_5gb_seconds": raw_restored(bench, 2)}
 
 
 def raw_restored(bench: Bench, repo: int) -> float:

@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measure recovery on the lab, beside its references, and write docs/benchmarks.json.
 
-    make bench                       everything, five rounds each (about an hour; nothing else may run on the machine)
+    make bench                       everything, five or ten rounds each (hours; nothing else may run on the machine)
     make bench ONLY="switchover"     one measurement; the other rows of the file stay as they are
     make bench ROUNDS=10
 
@@ -51,6 +51,7 @@ class Measurement:
     reference: Round | None = None
     before: t.Callable[[Bench], None] | None = None
     after: t.Callable[[Bench], None] | None = None
+    rounds: int = 5
 
 
 #: In this order: each leaves the lab healthy for the next one, and Patroni's cluster replaces ours at the end.
@@ -58,14 +59,26 @@ MEASUREMENTS = {
     "second_site": Measurement(ours=rounds.second_site),
     "switchover": Measurement(ours=rounds.switchover),
     "host_lost": Measurement(ours=rounds.host_lost),
-    "partition": Measurement(ours=rounds.partition),
-    "region_lost": Measurement(ours=rounds.region_lost),
-    "controls": Measurement(ours=rounds.controls),
-    "status": Measurement(ours=rounds.status),
+    "partition": Measurement(ours=rounds.partition, rounds=10),
+    "partition_async": Measurement(
+        ours=rounds.partition_async, before=rounds.unprotect, after=rounds.protect, rounds=10
+    ),
+    "region_lost": Measurement(ours=rounds.region_lost, rounds=10),
+    "controls": Measurement(ours=rounds.controls, rounds=10),
+    "status": Measurement(ours=rounds.status, rounds=10),
     "members_lost": Measurement(ours=rounds.members_lost),
-    "restore": Measurement(ours=rounds.restore, reference=rounds.raw_restore, before=rounds.make_large),
+    "restore": Measurement(ours=rounds.restore, reference=rounds.raw_restore, before=rounds.sized(1)),
     "restore_from_store": Measurement(
-        ours=rounds.restore_from_store, reference=rounds.raw_restore_from_store, before=rounds.make_large
+        ours=rounds.restore_from_store, reference=rounds.raw_restore_from_store, before=rounds.sized(1), rounds=10
+    ),
+    "restore_5gb_from_store": Measurement(
+        ours=rounds.restore_5gb_from_store,
+        reference=rounds.raw_restore_5gb_from_store,
+        before=rounds.sized(5),
+        rounds=10,
+    ),
+    "patroni_engine": Measurement(
+        ours=rounds.patroni_engine_host_lost, before=rounds.set_up_patroni_engine, after=rounds.remove, rounds=10
     ),
     "patroni": Measurement(reference=patroni.switchover_and_host_lost, before=patroni.set_up, after=patroni.remove),
 }
@@ -74,7 +87,7 @@ MEASUREMENTS = {
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measure recovery on the lab and write docs/benchmarks.json.")
     parser.add_argument("only", nargs="*", choices=[*MEASUREMENTS, []], help="which measurements; all by default")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=0, help="of each; by default five, or as many as it says itself")
     parser.add_argument("--lab", type=Path, default=TOP / ".lab", help="the lab's directory")
     given = parser.parse_args()
     folder = TOP / "build" / "bench" / datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
@@ -82,11 +95,11 @@ def main() -> int:
     bench = Bench(Lab(given.lab), folder)
     for name in given.only or MEASUREMENTS:
         await_quiet()
-        say(f"{name}: {given.rounds} rounds, logs in {folder.relative_to(TOP)}")
-        ours, reference = measured(MEASUREMENTS[name], bench, given.rounds)
-        results.keep(
-            ours, reference, f"make bench ONLY={name}" + (f" ROUNDS={given.rounds}" if given.rounds != 5 else "")
-        )
+        count = given.rounds or MEASUREMENTS[name].rounds
+        say(f"{name}: {count} rounds, logs in {folder.relative_to(TOP)}")
+        ours, reference = measured(MEASUREMENTS[name], bench, count)
+        asked = f"make bench ONLY={name}" + (f" ROUNDS={given.rounds}" if given.rounds else "")
+        results.keep(ours, reference, asked)
     return 0
 
 

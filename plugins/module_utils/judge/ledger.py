@@ -254,6 +254,18 @@ class Sets:
         }
 
 
+def listed(attempts: t.Iterable[Attempt]) -> str:
+    """Each of them as a line of JSON, in the words of the ledger; a result names the first few only."""
+    return "".join(json.dumps(_line(attempt)) + "\n" for attempt in attempts)
+
+
+def _line(attempt: Attempt) -> dict[str, t.Any]:
+    lsn = None if attempt.lsn is None else f"{attempt.lsn >> 32:X}/{attempt.lsn & 0xFFFFFFFF:X}"
+    times = {"begin_ns": attempt.begin_ns, "end_ns": attempt.end_ns}
+    where = {"server": attempt.server, "timeline": attempt.timeline, "lsn": lsn}
+    return {"client": attempt.client, "seq": attempt.seq, "outcome": attempt.outcome, **times, **where}
+
+
 def compare(ledger: Ledger, rows: t.Iterable[Key], cut: Cut | None = None) -> Sets:
     """Sort every attempt and every row into its set.
 

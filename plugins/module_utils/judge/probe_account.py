@@ -35,14 +35,22 @@ def run_of(lines: t.Sequence[str]) -> str | None:
 
 
 def account(
-    lines: t.Sequence[str], rows: Rows | None, *, cut: ledger.Cut | None = None, why_unread: str = ""
+    lines: t.Sequence[str],
+    rows: Rows | None,
+    *,
+    cut: ledger.Cut | None = None,
+    why_unread: str = "",
+    keep_lost: t.Callable[[str], object] | None = None,
 ) -> dict[str, t.Any]:
     """``{"probe": …, "checks": […], "verdict": …}`` of a ledger and the rows that are there.
 
     :param rows: ``None`` if they could not be read; ``why_unread`` says why.
+    :param keep_lost: takes every lost row, one a line, where rows are lost; the account itself names the first few.
     """
     book = ledger.parse(lines)
     sets = None if rows is None else ledger.compare(book, rows.rows, cut)
+    if keep_lost is not None and sets is not None and sets.lost:
+        keep_lost(ledger.listed(sets.lost))
     found = [*ledger.checks(book, sets, why_unread=why_unread), *chain.probe_checks(book)]
     return {
         "probe": {

@@ -63,3 +63,33 @@ def test_a_remark_goes_with_the_samples_that_it_was_about() -> None:
     known = {"remarks": {"host_lost_rows": "one host was slow", "rto_error_seconds": "kept"}}
     content = results.updated(known, {"host_lost_rows": [0.0]}, {}, {}, NOW, COMMAND)
     assert content["remarks"] == {"rto_error_seconds": "kept"}
+
+
+def test_a_figure_beside_another_one_has_its_samples_as_the_reference() -> None:
+    known = results.updated({}, {"host_lost_outage_seconds": [6.0, 7.0]}, {}, {}, "before", "make bench x")
+    found = updated({"patroni_host_lost_outage_seconds": [23.0, 22.0]}, known=known)
+    row = found["patroni_host_lost_outage_seconds"]
+    assert (row["reference"]["samples"], row["reference"]["median"], row["reached"]) == ([6.0, 7.0], 6.5, None)
+
+
+def test_a_restore_of_5_gb_is_held_against_the_one_by_hand_alone() -> None:
+    def reached(ours: float) -> bool:
+        return updated({"repo2_restore_5gb_seconds": [ours]}, {"repo2_restore_5gb_seconds": [100.0]})[
+            "repo2_restore_5gb_seconds"
+        ]["reached"]
+
+    assert (reached(115.0), reached(115.1)) == (True, False)
+
+
+def test_a_list_of_lost_rows_proves_nothing_where_none_is_lost() -> None:
+    found = updated({"partition_async_rows": [40, 0], "partition_async_unlisted_rows": [0, 0]})
+    assert found["partition_async_rows"]["reached"] is False
+    assert found["partition_async_unlisted_rows"]["reached"] is True
+
+
+def test_every_figure_is_measured_by_something() -> None:
+    """The figures of issues stand in FIGURES; a round that nobody takes would leave one of them out for ever."""
+    folder = Path(results.__file__).parent
+    rounds = "".join((folder / name).read_text(encoding="utf-8") for name in ("rounds.py", "patroni.py"))
+    rounds += (folder.parent / "chaos" / "run.py").read_text(encoding="utf-8")
+    assert [figure.id for figure in results.FIGURES if f'"{figure.id}"' not in rounds] == []

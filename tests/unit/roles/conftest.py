@@ -78,7 +78,9 @@ class Site:
         )  # fmt: skip
         assert ended.returncode == 0, ended.stdout + ended.stderr
         return {
-            path.name: {file["place"]: file["text"] for file in json.loads(path.read_text()) if file["written"]}
+            path.name: {
+                file["place"]: as_text(file["text"]) for file in json.loads(path.read_text()) if file["written"]
+            }
             for path in (self.folder / role).iterdir()
         }
 
@@ -107,6 +109,11 @@ class Site:
         }
         (self.folder / role).mkdir(exist_ok=True)
         (copy / "tasks" / "main.yml").write_text(yaml.safe_dump([task], sort_keys=False, allow_unicode=True))
+
+
+def as_text(content: t.Any) -> str:
+    """As module copy writes it: before 2.19, Ansible hands it what looks like JSON as a structure."""
+    return content if isinstance(content, str) else json.dumps(content)
 
 
 def written_in(path: Path) -> t.Iterator[dict[str, t.Any]]:

@@ -36,9 +36,14 @@ def test_what_is_set_for_members_alone_is_known_to_those_who_reach_them(site: t.
     described = json.loads(backrest[REPO]["/etc/fraiseql-resilience/repository.json"])
     assert [member["port"] for member in described["members"]] == [6543, 6543]
     assert described["receiver"]["health_port"] == 18008
-    gateway = site.rendered("gateway")[GATE]["/etc/haproxy/haproxy.cfg"]
-    assert "default-server port 18008 " in gateway
-    assert f"server {A} {A}:6543 check" in gateway
+    site.groups["gateways"], site.groups["observers"] = [GATE], [REPO]
+    site.of_group["gateways"] = {"gateway_port": 16432}
+    gateway = site.rendered("gateway")[GATE]
+    assert "default-server port 18008 " in gateway["/etc/haproxy/haproxy.cfg"]
+    assert f"server {A} {A}:6543 check" in gateway["/etc/haproxy/haproxy.cfg"]
+    assert json.loads(gateway["/etc/fraiseql-resilience/gateway.json"])["pgbouncer"]["port"] == 16432
+    observer = json.loads(site.rendered("observer")[REPO]["/etc/fraiseql-resilience/observer.json"])
+    assert (observer["gateway"]["port"], observer["gateway"]["host"]) == (16432, GATE)
 
 
 def test_a_receiver_is_known_to_everybody_by_the_name_that_it_shows(site: t.Any) -> None:
@@ -55,6 +60,7 @@ def test_a_receiver_is_known_to_everybody_by_the_name_that_it_shows(site: t.Any)
     observer = json.loads(site.rendered("observer")[GATE]["/etc/fraiseql-resilience/observer.json"])
     assert member["receivers"] == observer["receivers"] == ["WAL.keeper"]
     patroni = yaml.safe_load(site.rendered("patroni")[A]["/etc/patroni/config.yml"])
+    assert patroni["bootstrap"]["dcs"]["ttl"] == 20
     assert list(patroni["bootstrap"]["dcs"]["slots"]) == ["wal_keeper"]
 
 

@@ -57,14 +57,14 @@ def module(check_mode: bool = False, **params: t.Any) -> t.Any:
     return SimpleNamespace(check_mode=check_mode, params={**{k: v.get("default") for k, v in spec.items()}, **params})
 
 
-def ledger(folder: Path) -> Path:
+def ledger(folder: Path, acked: int = 1) -> Path:
     path = folder / "ledger.jsonl"
     records = [
         {"type": "header", "version": 1, "run": RUN, "name": "t", "clients": 1, "interval_seconds": 0.05, "begin_ns": 0,
          "boot_id": "b", "realtime_minus_monotonic_ns": 1},
-        {"client": 0, "seq": 1, "begin_ns": 1, "end_ns": 2, "outcome": "acked", "server": "a", "timeline": 1,
-         "lsn": "0/10", "error": None},
-        {"type": "footer", "reason": "asked", "attempts": 1, "end_ns": 3, "realtime_minus_monotonic_ns": 1},
+        *({"client": 0, "seq": seq, "begin_ns": 2 * seq, "end_ns": 2 * seq + 1, "outcome": "acked", "server": "a",
+           "timeline": 1, "lsn": f"1/{16 * seq:X}", "error": None} for seq in range(1, acked + 1)),
+        {"type": "footer", "reason": "asked", "attempts": acked, "end_ns": 999, "realtime_minus_monotonic_ns": 1},
     ]  # fmt: skip
     path.write_text("\n".join(json.dumps(record) for record in records))
     return path
@@ -113,6 +113,23 @@ def test_collecting_stops_reads_and_judges(tmp_path: Path, monkeypatch: pytest.M
     assert answer["probe"]["rows"] == {"read": 1, "server": "198.18.1.11", "timeline": 1, "lsn": "0/20"}
 
 
+def test_every_lost_row_is_listed_however_many_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    control = Control(ledger(tmp_path, acked=50))
+    there = probe_rows.ProbeRows(tuple((0, seq) for seq in range(1, 11)), "198.18.1.11", 1, "1/20")
+    monkeypatch.setattr(probe_rows, "read_rows", lambda *_args, **_options: there)
+    answer = recovery_probe.collected(module(state="collected"), t.cast("t.Any", control), OBSERVER)
+    listed = [json.loads(line) for line in Path(answer["lost_rows"]).read_text().splitlines()]
+    assert len(listed) == answer["probe"]["rpo"]["transactions"] == 40
+    assert [row["seq"] for row in listed] == list(range(11, 51))
+    assert listed[0] == {"client": 0, "seq": 11, "outcome": "acked", "begin_ns": 22, "end_ns": 23, "server": "a",
+                         "timeline": 1, "lsn": "1/B0"}  # fmt: skip
+    all_there = probe_rows.ProbeRows(tuple((0, seq) for seq in range(1, 51)), "198.18.1.11", 1, "1/20")
+    monkeypatch.setattr(probe_rows, "read_rows", lambda *_args, **_options: all_there)
+    again = recovery_probe.collected(module(state="collected"), t.cast("t.Any", control), OBSERVER)
+    assert "lost_rows" not in again
+    assert [path.name for path in tmp_path.iterdir()] == ["ledger.jsonl"]
+
+
 def test_rows_that_cannot_be_read_make_it_unknown_not_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def nobody_answers(*_args: t.Any, **_options: t.Any) -> t.NoReturn:
         raise CommandTimedOut("psql gave no answer within 30 s and was killed")
@@ -145,4 +162,4 @@ def test_a_cut_that_is_none_is_refused_before_anything_stops(tmp_path: Path) -> 
 
 def test_a_ledger_that_is_gone_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnknownError, match="cannot be read"):
-        recovery_probe.judged(tmp_path / "none.jsonl", {}, None, 5.0)
+        recovery_probe.judged(tmp_path / "none.jsonl", {}, None, 5.0, tmp_path / "none.lost")
