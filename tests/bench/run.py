@@ -31,6 +31,7 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 import patroni  # noqa: E402
 import results  # noqa: E402
 import rounds  # noqa: E402
+import window  # noqa: E402
 from lab_hosts import Lab  # noqa: E402
 from rounds import Bench, Samples  # noqa: E402
 
@@ -62,6 +63,7 @@ MEASUREMENTS = {
     "region_lost": Measurement(ours=rounds.region_lost),
     "controls": Measurement(ours=rounds.controls),
     "status": Measurement(ours=rounds.status),
+    "window": Measurement(ours=window.large_repository),
     "members_lost": Measurement(ours=rounds.members_lost),
     "restore": Measurement(ours=rounds.restore, reference=rounds.raw_restore, before=rounds.make_large),
     "restore_from_store": Measurement(
