@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import bisect
 import statistics
 import typing as t
 from collections.abc import Sequence
@@ -23,7 +24,14 @@ def errors(forecasts: Sequence[Record], verifications: Sequence[Record]) -> dict
 
     Judged at the bytes that it really moved, so that this is the error of the rates. Percent of what was measured.
     """
-    tests = [test for number, line in enumerate(verifications) if (test := tested(number, line, forecasts)) is not None]
+    # The last that was said when so many verifications had been made.
+    said = sorted(forecasts, key=lambda one: records.number(one, "verifications") or 0.0)
+    counts = [records.number(one, "verifications") or 0.0 for one in said]
+    tests = []
+    for number, line in enumerate(verifications):
+        before = bisect.bisect_right(counts, number)
+        if before and (test := tested(line, said[before - 1])) is not None:
+            tests.append(test)
     wrong = [100 * abs(test["seconds"] / test["measured"] - 1) for test in tests]
     return {
         "n": len(tests),
@@ -34,14 +42,13 @@ def errors(forecasts: Sequence[Record], verifications: Sequence[Record]) -> dict
     }
 
 
-def tested(number: int, line: Record, forecasts: Sequence[Record]) -> dict[str, t.Any] | None:
-    """A verification beside what was forecast of it; None where either is missing."""
+def tested(line: Record, said: Record) -> dict[str, t.Any] | None:
+    """A verification beside what was forecast of it; None where either tells nothing."""
     found = records.restored([line], {})
     if not found or found[0].delta or found[0].replay is None or found[0].wal_bytes is None:
         return None
-    one, earlier = found[0], [said for said in forecasts if (records.number(said, "verifications") or 0) <= number]
-    measured = one.restore + t.cast(float, one.replay)
-    estimate = remembered(earlier[-1], one) if earlier else None
+    one = found[0]
+    measured, estimate = one.restore + t.cast(float, one.replay), remembered(said, one)
     if estimate is None or measured <= 0:
         return None
     return {
