@@ -28,6 +28,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(TOP / "tests" / "lab")]
 # testinfra starts ansible-inventory by its bare name.
 os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
+import forecast_error  # noqa: E402
 import patroni  # noqa: E402
 import results  # noqa: E402
 import rounds  # noqa: E402
@@ -64,6 +65,7 @@ MEASUREMENTS = {
     "controls": Measurement(ours=rounds.controls),
     "status": Measurement(ours=rounds.status),
     "window": Measurement(ours=window.large_repository),
+    "forecast": Measurement(ours=forecast_error.unseen, before=forecast_error.make, after=forecast_error.remove),
     "members_lost": Measurement(ours=rounds.members_lost),
     "restore": Measurement(ours=rounds.restore, reference=rounds.raw_restore, before=rounds.make_large),
     "restore_from_store": Measurement(
