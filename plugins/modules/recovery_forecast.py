@@ -145,10 +145,10 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.fraiseql.resilience.plugins.module_utils import forecasting
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import records
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import ResilienceError
-from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import forecast, verified
-from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.wal_to_replay import ends_of
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import verified
 
 DESCRIPTOR = Path("/etc/fraiseql-resilience/repository.json")
 
@@ -178,20 +178,14 @@ def repos_of(params: dict[str, t.Any], descriptor: Path = DESCRIPTOR) -> list[in
 
 
 def act(params: dict[str, t.Any], now: float, *, check_mode: bool = False) -> dict[str, t.Any]:
-    kept = records.files(params["stanza"], Path(params["directory"]))
-    read = {
-        name: records.Lines(tuple(params[name])) if params[name] is not None else records.read(getattr(kept, name))
-        for name in ("catalogue", "verifications", "forecasts")
-    }
-    known = forecast.Known(
-        **{name: lines.records for name, lines in read.items()},
+    read = forecasting.read(
+        params["stanza"],
         repos=repos_of(params),
-        ends=ends_of(params["windows"]),
-        problems=[problem for lines in read.values() for problem in lines.problems],
+        root=Path(params["directory"]),
+        windows=params["windows"],
+        given={name: params[name] for name in forecasting.NAMES},
     )
-    made = forecast.judge(known, params["objectives"], now)
-    if params["record"] and not check_mode:
-        records.append(kept.forecasts, forecast.kept(made))
+    made = forecasting.foretold(read, params["objectives"], now, keep=params["record"] and not check_mode)
     return {
         "changed": params["record"],
         "verdict": made["verdict"],
@@ -201,7 +195,7 @@ def act(params: dict[str, t.Any], now: float, *, check_mode: bool = False) -> di
         "warnings_told": made["warnings"],
         "errors": made["errors"],
         "forecast": made,
-        "verified": verified.newest(known.verifications),
+        "verified": verified.newest(read.known.verifications),
     }
 
 

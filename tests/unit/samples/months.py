@@ -8,6 +8,7 @@ Times in hours since the first of the month, in UTC.
 
 from __future__ import annotations
 
+import functools
 import math
 import random
 import typing as t
@@ -69,6 +70,7 @@ def verification(
     }  # fmt: skip
 
 
+@functools.cache
 def month(days: int = 30) -> Known:
     """Two hours beyond, too, so that what failed last has a successor."""
     dice = random.Random(11)
@@ -108,6 +110,7 @@ def forecasts(catalogue: list[Line], tests: list[Line]) -> list[Line]:
     return kept
 
 
+@functools.cache
 def all_failed(days: int = 30) -> Known:
     """Nothing ever came about."""
     why = "the repository cannot be written: read-only"
