@@ -55,6 +55,12 @@ def test_restores_of_one_size_leave_it_open_what_another_size_takes() -> None:
     assert larger.low < 10 < 40 < larger.high
 
 
+def test_sizes_that_hardly_differ_do_not_tell_the_fixed_part_either() -> None:
+    model = fitted([Sample(size * GIB, 10.0) for size in (1.0, 1.01, 1.02)])
+    assert model.at(4 * GIB).seconds == pytest.approx(40, rel=0.05)
+    assert model.at(4 * GIB).low < 10
+
+
 def test_an_interval_is_never_a_point() -> None:
     estimate = fitted(taken(0.5, 1, 2, 3, 4)).at(2 * GIB)
     assert estimate.low < 0.92 * estimate.seconds and estimate.high > 1.08 * estimate.seconds

@@ -156,7 +156,9 @@ def test_what_is_far_larger_than_anything_restored_says_so() -> None:
 # objective ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("rto", "verdict"), [(60, "passed"), (30.5, "unknown"), (10, "failed"), (None, "unknown")])
+@pytest.mark.parametrize(
+    ("rto", "verdict"), [(60, "passed"), (30.5, "unknown"), (28, "failed"), (10, "failed"), (None, "unknown")]
+)
 def test_an_interval_that_reaches_over_the_objective_proves_neither(rto: float | None, verdict: str) -> None:
     said = judged(objectives={} if rto is None else {"rto_seconds": rto})
     assert said["verdict"] == verdict
@@ -169,7 +171,7 @@ def test_an_interval_that_reaches_over_the_objective_proves_neither(rto: float |
 def test_after_a_major_upgrade_older_restores_count_less_and_older_sizes_are_in_no_trend() -> None:
     before = [backup(day, (1 + day) * GIB, system_id="66", versions={"postgresql": "15"}) for day in range(20)]
     after = [backup(20 + day, 4 * GIB) for day in range(4)]
-    old = [{**verified(size * GIB, factor=2.0), "label": "F1-1"} for size in (0.5, 1, 3)]
+    old = [{**verified(size * GIB, factor=2.0), "label": "F1-1"} for size in (0.5, 1, 3) * 2]
     new = [{**verified(size * GIB), "label": "F1-21"} for size in (0.5, 1, 3)]
     said = judged(before + after, old + new)
     assert said["growth_bytes_per_day"] == 0
@@ -199,6 +201,11 @@ def test_a_restore_to_the_past_makes_no_negative_interval() -> None:
     said = judged(went_back)
     assert kind(said, "pitr")["wal_bytes"] == 64 * MIB
     assert kind(said, "restore_newest")["wal_bytes"] == 64 * MIB + 4096
+
+
+def test_positions_that_went_back_are_no_interval() -> None:
+    short = [backup(0, 4 * GIB), backup(1, 4 * GIB), backup(0.5, 4 * GIB)]
+    assert kind(judged(short), "pitr")["wal_bytes"] == 64 * MIB
 
 
 def test_backups_that_failed_are_no_size() -> None:

@@ -87,7 +87,9 @@ def test_replay_that_got_slower_is_told() -> None:
     assert [one["code"] for one in told] == ["slower_restore", "slower_replay"]
 
 
-@pytest.mark.parametrize("factors", [[1.0] * 8 + [9.0], [1.6] * 3 + [1.0] * 6, [1.0, 2.0, 2.0, 2.0, 2.0]])
+@pytest.mark.parametrize(
+    "factors", [[1.0] * 8 + [9.0], [1.0] * 6 + [1.6, 0.99, 1.6], [1.6] * 3 + [1.0] * 6, [1.0, 2.0, 2.0, 2.0, 2.0]]
+)
 def test_one_slow_restore_a_faster_disk_or_too_few_restores_are_no_drift(factors: list[float]) -> None:
     assert list(trend.slower(1, restores(*factors))) == []
 
