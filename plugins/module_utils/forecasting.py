@@ -64,4 +64,5 @@ def foretold(what: Read, objectives: Mapping[str, t.Any], now: float, *, keep: b
     made = forecast.judge(what.known, objectives, now)
     if keep:
         records.append(what.files.forecasts, forecast.kept(made))
+        records.replace(what.files.forecast, forecast.kept(made))
     return made

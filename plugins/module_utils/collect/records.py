@@ -9,6 +9,7 @@ cannot be read is told in words, with its number, and the others are read.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import typing as t
@@ -37,6 +38,8 @@ class Files:
     catalogue: Path
     verifications: Path
     forecasts: Path
+    #: The newest forecast alone, for whoever wants to know only that.
+    forecast: Path
 
 
 def files(stanza: str, root: Path = ROOT) -> Files:
@@ -45,6 +48,7 @@ def files(stanza: str, root: Path = ROOT) -> Files:
         root / "backups" / stanza / "catalogue.jsonl",
         verifications / "results.jsonl",
         verifications / "forecasts.jsonl",
+        root / "forecasts" / stanza / "forecast.json",
     )
 
 
@@ -92,6 +96,7 @@ def append(path: Path, record: t.Mapping[str, t.Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
+            _give(descriptor, path.parent)
             size = os.fstat(descriptor).st_size
             torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
             os.write(descriptor, b"\n" + line if torn else line)
@@ -100,3 +105,30 @@ def append(path: Path, record: t.Mapping[str, t.Any]) -> None:
             os.close(descriptor)
     except OSError as error:
         raise UnknownError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def replace(path: Path, record: t.Mapping[str, t.Any]) -> None:
+    """A file of one record, written whole or not at all.
+
+    :raises UnknownError: it could not be written; the one before is still there.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished.open("w", encoding="utf-8") as file:
+            file.write(json.dumps(record, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.chmod(0o644)
+        unfinished.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
+        raise UnknownError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _give(descriptor: int, folder: Path) -> None:
+    """A file that root makes belongs to the folder's owner, who appends to it, too."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)

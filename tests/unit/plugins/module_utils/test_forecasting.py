@@ -21,6 +21,7 @@ def test_what_was_foretold_is_tested_by_what_came_after(tmp_path: Path) -> None:
     before = forecasting.read("orders", repos=[1], root=tmp_path, given=given)
     said = forecasting.foretold(before, months.OBJECTIVES, months.NOW, keep=True)
     assert records.read(before.files.forecasts).records[0]["recoveries"] == said["recoveries"]
+    assert records.read(before.files.forecast).records == records.read(before.files.forecasts).records
     after = forecasting.read("orders", repos=[1], root=tmp_path, given={**given, "verifications": known.verifications})
     told = forecasting.foretold(after, months.OBJECTIVES, months.NOW, keep=False)
     assert told["errors"]["n"] >= 1

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,23 @@ def test_what_cannot_be_read_or_written_is_unknown(tmp_path: Path) -> None:
         records.read(tmp_path)
     with pytest.raises(UnknownError, match="cannot be written"):
         records.append(tmp_path, {})
+
+
+def test_a_file_of_one_record_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "forecasts" / "forecast.json"
+    records.replace(path, {"n": 1})
+    records.replace(path, {"n": 2})
+    assert records.read(path).records == ({"n": 2},)
+    assert [one.name for one in path.parent.iterdir()] == ["forecast.json"]
+    with pytest.raises(UnknownError, match="cannot be written"):
+        records.replace(path / "below", {})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
+def test_what_root_makes_belongs_to_the_folders_owner(tmp_path: Path) -> None:
+    os.chown(tmp_path, 65534, 65534)
+    records.append(tmp_path / "forecasts.jsonl", {})
+    assert (tmp_path / "forecasts.jsonl").stat().st_uid == 65534
 
 
 def test_each_stanza_has_its_own_files(tmp_path: Path) -> None:
