@@ -36,6 +36,8 @@ class ActionModule(ActionBase):
                 "objectives": {"type": "dict", "required": True},
                 "directory": {"type": "path", "default": "evidence"},
                 "proof_days": {"type": "float", "default": 30},
+                "forecast": {"type": "dict"},
+                "verification_days": {"type": "float", "default": readiness.VERIFICATION_DAYS},
             }
         )
         status = readiness.judge(
@@ -45,6 +47,8 @@ class ActionModule(ActionBase):
             given["objectives"],
             datetime.now(timezone.utc),
             given["proof_days"],
+            seen(given["forecast"], "recoveries"),
+            given["verification_days"],
         )
         status = {"cluster": given["name"], **status}
         return {"changed": False, "status": status, "verdict": status["verdict"], "screen": screen(status)}

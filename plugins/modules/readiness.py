@@ -10,9 +10,10 @@ DOCUMENTATION = r"""
 module: readiness
 short_description: Judge whether a cluster can be recovered right now
 description:
-  - Puts together what the observer sees of the cluster, what the repositories really hold, and what drills on this
-    cluster have measured, and says for each disaster how long a recovery is expected to take and what it would lose.
-  - What could not be looked at, and what was never drilled, is V(unknown).
+  - Puts together what the observer sees of the cluster, what the repositories really hold, what drills on this cluster
+    and verifications of its backups have measured, and says for each disaster how long a recovery is expected to take
+    and what it would lose.
+  - What could not be looked at, what was never drilled, and a backup that was never restored is V(unknown).
 version_added: 1.0.0
 author:
   - FraiseQL contributors (@fraiseql)
@@ -41,6 +42,13 @@ options:
     description: How many days a drill is worth something.
     type: float
     default: 30
+  forecast:
+    description: What M(fraiseql.resilience.recovery_forecast) returned; left out, or a failure, where nobody could ask.
+    type: dict
+  verification_days:
+    description: How many days the restore of a backup, which a verification made, is worth something.
+    type: float
+    default: 7
 """
 
 EXAMPLES = r"""
@@ -49,6 +57,7 @@ EXAMPLES = r"""
     name: orders
     cluster: "{{ cluster }}"
     window: "{{ window }}"
+    forecast: "{{ forecast }}"
     objectives: "{{ resilience_objectives }}"
   register: ready
 """
@@ -62,7 +71,9 @@ verdict:
 status:
   description: >-
     The whole status: schema, cluster, utc, verdict, primary, members, windows, checks, disasters (scenario, verdict,
-    reason, expected_seconds, longest_seconds, expected_lost, drills, measured_utc), objectives.
+    reason, expected_seconds, longest_seconds, expected_lost, drills, measured_utc), verifications (the newest of each
+    repository and level, with age_days), forecasts (kind, seconds, low, high, basis, reason, measured_seconds),
+    forecast_errors, warnings, objectives.
   returned: success
   type: dict
 screen:

@@ -84,6 +84,11 @@ FIGURES = (
            limit(0.1)),
     Figure("status_seconds", "seconds", "status of all hosts: start of the playbook to its end", limit(10)),
     Figure("controls_caught", "controls", "faults shown to the checks and found by name", limit(10), least=True),
+    Figure("forecast_error_percent", "percent", "forecast of restores of 0.75 to 8 GiB, sizes that it has not seen: "
+           "mean error", limit(25)),
+    Figure("window_50k_segments_seconds", "seconds", "recovery window of 720 backups and 50,000 segments that a "
+           "stand-in lists: module's start to its end", limit(2)),
+    Figure("window_50k_segments_mb", "MB", "the same: most memory that the module held", limit(200)),
     Figure("chaos_points", "points", "operations killed after one of their tasks and run again: whole (1) or not (0)",
            limit(1), least=True),
     Figure("site_second_run_seconds", "seconds", "a second site.yml, all hosts", limit(90)),

@@ -28,9 +28,11 @@ sys.path[:0] = [str(Path(__file__).parent), str(TOP / "tests" / "lab")]
 # testinfra starts ansible-inventory by its bare name.
 os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
+import forecast_error  # noqa: E402
 import patroni  # noqa: E402
 import results  # noqa: E402
 import rounds  # noqa: E402
+import window  # noqa: E402
 from lab_hosts import Lab  # noqa: E402
 from rounds import Bench, Samples  # noqa: E402
 
@@ -66,6 +68,10 @@ MEASUREMENTS = {
     "region_lost": Measurement(ours=rounds.region_lost, rounds=10),
     "controls": Measurement(ours=rounds.controls, rounds=10),
     "status": Measurement(ours=rounds.status, rounds=10),
+    "window": Measurement(ours=window.large_repository, rounds=10),
+    "forecast": Measurement(
+        ours=forecast_error.unseen, before=forecast_error.make, after=forecast_error.remove, rounds=3
+    ),
     "members_lost": Measurement(ours=rounds.members_lost),
     "restore": Measurement(ours=rounds.restore, reference=rounds.raw_restore, before=rounds.sized(1)),
     "restore_from_store": Measurement(

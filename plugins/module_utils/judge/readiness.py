@@ -3,8 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Can this cluster be recovered right now, how long would it take, and what would be lost? Pure.
 
-What is looked at: the cluster as the observer sees it, what the repositories really hold, what drills have measured.
-A disaster that was never drilled, or too long ago, is unknown however healthy the cluster looks.
+What is looked at: the cluster as the observer sees it, what the repositories really hold, what drills have measured,
+when a backup was last restored, and how long the next restore is expected to take.
+A disaster that was never drilled, or too long ago, is unknown however healthy the cluster looks; so is a backup that
+was never restored.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import typing as t
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import verified
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery_end import lsn_to_int
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.verdict import Check, Verdict, worst
 
@@ -30,6 +33,8 @@ DISASTERS = {
 }
 #: WAL that may not have reached a repository yet: the segment that is being written, and one on its way, at 16 MB each.
 ARCHIVE_BEHIND_BYTES = 2 * 16 * 2**20
+#: Days that the restore of a backup is worth something: they are made daily, so a week is six that failed unseen.
+VERIFICATION_DAYS = 7
 
 Facts = t.Mapping[str, t.Any]
 
@@ -69,14 +74,22 @@ def judge(
     objectives: Facts,
     now: datetime,
     proof_days: float,
+    forecast: Facts | None = None,
+    verification_days: float = VERIFICATION_DAYS,
 ) -> dict[str, t.Any]:
     """The whole status, as it is printed and kept.
 
     :param cluster: what cluster_info said; None where nobody could look.
     :param window: what recovery_window said; None where the repositories could not be asked.
     :param proof_days: how old a drill may be and still be worth something.
+    :param forecast: what recovery_forecast said; None where the repository host could not be asked.
+    :param verification_days: how old the last restore of a backup may be.
     """
-    checks = [*cluster_checks(cluster), *repository_checks(cluster, window)]
+    checks = [
+        *cluster_checks(cluster),
+        *repository_checks(cluster, window),
+        *forecast_checks(window, forecast, now, verification_days),
+    ]
     outlooks = [
         outlook(name, cluster, window, [one for one in drills if one.scenario == name], objectives, now, proof_days)
         for name in disasters_of(cluster)
@@ -92,6 +105,10 @@ def judge(
         "windows": current_windows(cluster, window),
         "checks": [check.as_dict() for check in [*checks, *disasters]],
         "disasters": [one.as_dict() for one in outlooks],
+        "verifications": [verification_line(one, now) for one in (forecast or {}).get("verified", [])],
+        "forecasts": forecast_lines(forecast),
+        "forecast_errors": {name: one for name, one in (forecast or {}).get("errors", {}).items() if name != "tests"},
+        "warnings": list((forecast or {}).get("warnings_told", [])),
         "objectives": dict(objectives),
     }
 
@@ -150,6 +167,42 @@ def archive_check(repo: int, cluster: Facts | None, window: Facts) -> Check:
     behind = max(0, lsn_to_int(primary["written_lsn"]) - max(ends))
     verdict = Verdict.PASSED if behind <= ARCHIVE_BEHIND_BYTES else Verdict.FAILED
     return Check(name, verdict, f"{behind} of at most {ARCHIVE_BEHIND_BYTES} bytes are not there yet")
+
+
+def forecast_checks(
+    window: Facts | None, forecast: Facts | None, now: datetime, verification_days: float
+) -> list[Check]:
+    """Was each repository's backup restored lately, and is the next restore expected to keep the objective?"""
+    if forecast is None:
+        return [Check("verifications", Verdict.UNKNOWN, "the repository host could not be asked")]
+    told = forecast["verified"]
+    asked = [one["repo"] for one in (window or {}).get("timelines", [])]
+    repos = sorted({*asked, *(one["repo"] for one in told)}) or [1]
+    restored = verified.judge(told, repos, now.timestamp(), verification_days)
+    return [*restored, *(Check(one["name"], Verdict(one["verdict"]), one["reason"]) for one in forecast["checks"])]
+
+
+def verification_line(one: Facts, now: datetime) -> dict[str, t.Any]:
+    age = verified.age_days(dict(one), now.timestamp())
+    return {**one, "age_days": None if age is None else round(age, 2)}
+
+
+def forecast_lines(forecast: Facts | None) -> list[dict[str, t.Any]]:
+    """Each forecast, with what the newest verification measured of the same, in seconds."""
+    if forecast is None:
+        return []
+    return [{**one, "measured_seconds": measured(one, forecast["verified"])} for one in forecast["recoveries"]]
+
+
+def measured(one: Facts, told: t.Sequence[Facts]) -> float | None:
+    """What the newest verification took for what a forecast is about; None for what none of them does."""
+    own = [line for line in told if line["repo"] == one["repo"] and line["level"] in verified.RESTORING]
+    if one["kind"] == "verification_standard":
+        return next((line["total_seconds"] for line in own if line["level"] == "standard"), None)
+    parts = [(line["restore_seconds"], line["replay_seconds"]) for line in own if line["verdict"] == "passed"]
+    if one["kind"] == "delta_restore" or not parts or None in parts[0]:
+        return None
+    return round(sum(parts[0]), 3)
 
 
 def outlook(

@@ -9,6 +9,7 @@ reports success. What is missing can only be found by looking at every name.
 
 from __future__ import annotations
 
+import bisect
 import re
 import typing as t
 from dataclasses import dataclass, field
@@ -72,7 +73,9 @@ class Timeline:
         return tuple(fork.parent for fork in self.forks)
 
     def span_of(self, segment: int) -> Span | None:
-        return next((span for span in self.spans if span.first <= segment <= span.last), None)
+        # An archive with many holes has many spans, and each backup asks.
+        place = bisect.bisect_right(self.spans, segment, key=lambda span: span.first) - 1
+        return self.spans[place] if place >= 0 and segment <= self.spans[place].last else None
 
 
 @dataclass(frozen=True)
@@ -148,7 +151,7 @@ class Chain:
     def _later(self, timeline: int, segment: int) -> bool:
         """Whether a timeline holds anything after a segment."""
         held = self.timelines.get(timeline)
-        return held is not None and any(span.first > segment for span in held.spans)
+        return held is not None and bool(held.spans) and held.spans[-1].first > segment
 
 
 @dataclass(frozen=True)
@@ -190,10 +193,9 @@ def walk(
     for path, time in files.items():
         name = path.rpartition("/")[2]
         segment = _FILE.match(name)
-        history = _HISTORY.match(name)
         if segment is not None:
             _note(found, segment, time, segment_size)
-        elif history is not None:
+        elif (history := _HISTORY.match(name)) is not None:
             listed[int(history.group(1), 16)] = time
         elif not name.endswith(".backup") and not name.startswith("archive.info"):
             strange.append(path)

@@ -54,13 +54,13 @@ APPROVALS = {
 
 def page(report: t.Mapping[str, t.Any], ledger_lines: bytes) -> bytes:
     """The report of one operation."""
-    template = _environment().get_template("report.html.j2")
+    template = environment().get_template("report.html.j2")
     return template.render(one=view(report, ledger_lines), verify=[*verify_commands(), *approval_commands(report)]).encode("utf-8")
 
 
 def summary_page(title: str, table: t.Mapping[str, t.Any], drills: t.Sequence[dict[str, t.Any]]) -> bytes:
     """The report of several drills: one table, then each drill's :func:`view`."""
-    template = _environment().get_template("summary.html.j2")
+    template = environment().get_template("summary.html.j2")
     return template.render(title=title, table=table, drills=drills, verify=verify_commands()).encode("utf-8")
 
 
@@ -239,7 +239,8 @@ def _beside(name: str, other: str) -> str:
     return shlex.quote(str(PurePosixPath(name).with_name(other)))
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates of all pages."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,

@@ -35,7 +35,13 @@ def screen(status: t.Mapping[str, t.Any]) -> list[str]:
         *aligned([["recovery window", "timeline", "from", "to", "backups"], *map(_window, status["windows"])]),
         "",
         *aligned([["disaster", "takes", "at most", "loses", "drills", "last", "verdict"], *map(_disaster, status["disasters"])]),
+        "",
+        *aligned([["last verified", "level", "backup", "days ago", "verdict"], *map(_verification, status["verifications"])]),
+        "",
+        *aligned([["next recovery", "takes", "between", "measured", "learned from", "why unknown"], *map(_forecast, status["forecasts"])]),
+        *_errors(status["forecast_errors"]),
         *(["", *wrong] if wrong else []),
+        *(f"warning  {one['code']}: {one['detail']}" for one in status["warnings"]),
     ]
 
 
@@ -65,6 +71,31 @@ def _disaster(one: t.Mapping[str, t.Any]) -> list[str]:
         _text(one["measured_utc"]),
         one["verdict"],
     ]
+
+
+def _verification(one: t.Mapping[str, t.Any]) -> list[str]:
+    age = one["age_days"]
+    shown = "–" if age is None else f"{age:.1f}"
+    return [f"repository {one['repo']}", one["level"], _text(one["label"]), shown, one["verdict"]]
+
+
+def _forecast(one: t.Mapping[str, t.Any]) -> list[str]:
+    known = one["seconds"] is not None
+    return [
+        one["kind"],
+        picture.seconds(one["seconds"]) if known else "unknown",
+        f"{picture.seconds(one['low'])} and {picture.seconds(one['high'])}" if known else "–",
+        "–" if one["measured_seconds"] is None else picture.seconds(one["measured_seconds"]),
+        str(one["basis"]),
+        one["reason"],
+    ]
+
+
+def _errors(past: t.Mapping[str, t.Any]) -> list[str]:
+    if not past.get("n"):
+        return []
+    said = f"{past['median_percent']:g} % off in the median, {past['max_percent']:g} % at most"
+    return [f"{past['n']} forecasts were tested: {said}, {past['within_interval']} within their interval"]
 
 
 def _text(value: t.Any) -> str:

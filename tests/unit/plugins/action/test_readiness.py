@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 from ansible_collections.fraiseql.resilience.plugins.action import readiness
+from ansible_collections.fraiseql.resilience.plugins.modules import recovery_forecast
 from ansible_collections.fraiseql.resilience.plugins.plugin_utils.evidence.screen import screen
 
 EXAMPLES = Path(__file__).resolve().parents[4] / "docs" / "examples"
@@ -50,3 +51,28 @@ def test_the_screen_begins_with_the_answer_and_ends_with_what_is_wrong() -> None
     assert lines[1] == "Who fails over: not known"
     assert "unknown  cluster: the observer could not look at it" in lines
     assert any(line.startswith("members_lost") and line.endswith("unknown") for line in lines)
+
+
+def test_the_screen_shows_what_was_verified_and_what_is_expected(tmp_path: Path) -> None:
+    records = {
+        "directory": str(tmp_path), "stanza": "orders", "objectives": {"rto_seconds": 3600}, "windows": [],
+        "repos": [1],
+        "catalogue": [], "forecasts": None, "record": False, "verifications": [
+            {
+                "utc": "2026-11-20T03:00:00Z", "repo": 1, "level": "standard", "label": "20261120-020000F",
+                "verdict": "passed", "seconds": {"restore": 20, "replay": 5, "total": 50}, "checks": [],
+            }
+        ],
+    }  # fmt: skip
+    now = readiness.datetime(2026, 11, 23, 3, tzinfo=readiness.timezone.utc)
+    forecast = recovery_forecast.act(records, now.timestamp())
+    status = readiness.readiness.judge(None, None, [], {"rto_seconds": 3600}, now, 30, forecast)
+    lines = [" ".join(line.split()) for line in screen({"cluster": "orders", **status})]
+    assert "repository 1 standard 20261120-020000F 3.0 passed" in lines
+    assert "restore_newest unknown – 25.0 s 0 0 restores from repository 1 were measured, of at least 3" in lines
+    past = {"n": 3, "median_percent": 4.0, "max_percent": 11.5, "within_interval": 2}
+    told = screen(
+        {"cluster": "orders", **status, "forecast_errors": past, "warnings": [{"code": "growth", "detail": "it grows"}]}
+    )
+    assert "3 forecasts were tested: 4 % off in the median, 11.5 % at most, 2 within their interval" in told
+    assert told[-1] == "warning  growth: it grows"

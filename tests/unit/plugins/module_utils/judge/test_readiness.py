@@ -33,11 +33,34 @@ WINDOW = {
     "checks": [{"name": "repository 1: WAL has no gap", "verdict": "passed", "reason": ""}],
     "windows": [{"repo": 1, "timeline": 3, "to_lsn": "0/13000000"}, {"repo": 1, "timeline": 2, "to_lsn": "0/9000000"}],
 }
+RESTORED = {
+    "repo": 1, "level": "standard", "utc": "2026-11-23T03:00:00Z", "label": "F1", "verdict": "passed", "reason": "",
+    "restore_seconds": 20.0, "replay_seconds": 5.5, "total_seconds": 60.0,
+}  # fmt: skip
+FORECAST = {
+    "verified": [RESTORED],
+    "checks": [{"name": "forecast_restore_newest", "verdict": "passed", "reason": "26 s of at most 3600 s"}],
+    "recoveries": [
+        {"kind": "restore_newest", "repo": 1, "seconds": 26.0, "low": 20.0, "high": 31.0, "basis": 5, "reason": ""},
+        {"kind": "delta_restore", "repo": 1, "seconds": None, "low": None, "high": None, "basis": 0, "reason": "none"},
+        {
+            "kind": "verification_standard",
+            "repo": 1,
+            "seconds": 61.0,
+            "low": 55.0,
+            "high": 70.0,
+            "basis": 5,
+            "reason": "",
+        },
+    ],
+    "errors": {"n": 4, "median_percent": 7.5, "max_percent": 19.0, "within_interval": 4, "tests": [{}]},
+    "warnings_told": [{"code": "growth", "detail": "it grows"}],
+}
 DRILLS = [Drill(name, "passed", NOW - timedelta(days=1), 6.5, 0) for name in readiness.DISASTERS]
 
 
 def judged(**other: t.Any) -> dict[str, t.Any]:
-    given = {"cluster": CLUSTER, "window": WINDOW, "drills": DRILLS, **other}
+    given = {"cluster": CLUSTER, "window": WINDOW, "drills": DRILLS, "forecast": FORECAST, **other}
     return readiness.judge(**given, objectives=OBJECTIVES, now=NOW, proof_days=30)
 
 
@@ -52,9 +75,9 @@ def test_a_healthy_cluster_whose_disasters_were_all_drilled_can_be_recovered() -
 
 
 def test_what_nobody_could_look_at_is_unknown() -> None:
-    status = judged(cluster=None, window=None)
+    status = judged(cluster=None, window=None, forecast=None)
     assert status["verdict"] == "unknown"
-    assert set(wrong(status)) == {"cluster", "repositories"}
+    assert set(wrong(status)) == {"cluster", "repositories", "verifications"}
     assert set(wrong(judged(window=None))) == {"repositories"}
 
 
@@ -140,3 +163,38 @@ def test_the_longest_drill_is_held_against_the_objective_and_the_median_is_expec
     one = next(one for one in status["disasters"] if one["scenario"] == "primary_host_lost")
     assert (one["expected_seconds"], one["longest_seconds"], one["drills"]) == (6.5, 4000.0, 3)
     assert one["verdict"] == "failed"
+
+
+def test_a_backup_that_was_never_restored_is_not_known_to_be_good() -> None:
+    status = judged(forecast={**FORECAST, "verified": []})
+    assert wrong(status) == {"repository 1: a backup was restored": ("unknown", "it was never restored")}
+    two = {**WINDOW, "timelines": [{"repo": 1}, {"repo": 2}]}
+    assert set(wrong(judged(window=two))) == {"repository 2: a backup was restored"}
+
+
+def test_a_restore_of_long_ago_is_worth_nothing() -> None:
+    old = {**RESTORED, "utc": "2026-11-15T03:00:00Z"}
+    assert (
+        wrong(judged(forecast={**FORECAST, "verified": [old]}))["repository 1: a backup was restored"][0] == "unknown"
+    )
+    assert judged(forecast={**FORECAST, "verified": [old]}, verification_days=9)["verdict"] == "passed"
+
+
+def test_a_verification_that_failed_keeps_the_answer_from_being_yes() -> None:
+    failed = {**RESTORED, "level": "quick", "verdict": "failed", "reason": "0000000C is missing"}
+    status = judged(forecast={**FORECAST, "verified": [failed, RESTORED]})
+    assert status["verdict"] == "failed"
+
+
+def test_a_forecast_that_misses_the_objective_keeps_the_answer_from_being_yes() -> None:
+    check = {"name": "forecast_pitr", "verdict": "failed", "reason": "4000 s expected"}
+    assert wrong(judged(forecast={**FORECAST, "checks": [check]})) == {"forecast_pitr": ("failed", "4000 s expected")}
+
+
+def test_what_is_forecast_stands_beside_what_was_measured() -> None:
+    status = judged()
+    assert [one["measured_seconds"] for one in status["forecasts"]] == [25.5, None, 60.0]
+    assert [one["age_days"] for one in status["verifications"]] == [0.38]
+    assert status["forecast_errors"] == {"n": 4, "median_percent": 7.5, "max_percent": 19.0, "within_interval": 4}
+    unmeasured = {**FORECAST, "verified": [{**RESTORED, "replay_seconds": None, "total_seconds": None}]}
+    assert [one["measured_seconds"] for one in judged(forecast=unmeasured)["forecasts"]] == [None] * 3

@@ -8,6 +8,8 @@ from __future__ import annotations
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import wal_chain
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.wal_chain import Fork, Span
@@ -107,3 +109,11 @@ def test_fifty_thousand_segments_take_no_time(missing: int | None) -> None:
     reach = chain.reach(1, 1, MB16)
     assert time.process_time() - begin < 2
     assert bool(reach.reason) is (missing is not None)
+
+
+@given(st.sets(st.integers(0, 40)), st.integers(-2, 42))
+def test_the_span_of_a_segment_is_the_one_that_holds_it(numbers: set[int], segment: int) -> None:
+    line = wal_chain.Timeline(1, tuple(wal_chain.spans(numbers)), (), history=False)
+    found = line.span_of(segment)
+    assert (found is not None) == (segment in numbers)
+    assert found is None or found.first <= segment <= found.last
