@@ -172,8 +172,8 @@ class Cluster:
         """Rows that compress badly."""
         self.sql(
             "CREATE TABLE IF NOT EXISTS filled (n int, text text);"
-            " INSERT INTO filled SELECT n, (SELECT string_agg(md5(random()::text || n), '') FROM generate_series(1, 30))"
-            f" FROM generate_series(1, {megabytes * 1000}) AS n"
+            " INSERT INTO filled SELECT n, (SELECT string_agg(md5(random()::text || n), '')"
+            f" FROM generate_series(1, 30)) FROM generate_series(1, {megabytes * 1000}) AS n"
         )
 
     # --- the program of role backup -----------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ import sys
 import typing as t
 from pathlib import Path
 
-from ansible_collections.fraiseql.resilience.plugins.module_utils import asked_backup, backup
+from ansible_collections.fraiseql.resilience.plugins.module_utils import asked_backup, backup, backup_metrics
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, ResilienceError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.catalogue import Line
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.verdict import Verdict
@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     verbs = made.add_subparsers(dest="verb", required=True)
     for verb in ("take", "ask", "progress"):
         verbs.add_parser(verb).add_argument("instance", type=instance)
+    verbs.add_parser("metrics")
     verbs.choices["ask"].add_argument("--check", action="store_true")
     verbs.choices["progress"].add_argument("--token", required=True)
     verbs.choices["progress"].add_argument("--beyond", type=float, default=0.0)
@@ -70,6 +71,9 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
             # What root wrote, the service could not write again.
             os.execvp("runuser", ["runuser", "-u", descriptor["user"], "--", *sys.argv])  # noqa: S606
         host = Host(descriptor, load(given.settings), lambda said: print(said, flush=True))
+        if given.verb == "metrics":
+            print(backup_metrics.Collector(host).collect())
+            return 0
         repo, wanted = given.instance
         if repo not in host.descriptor["repos"]:
             raise InputError("there is no such repository", given=repo, possible=host.descriptor["repos"])
