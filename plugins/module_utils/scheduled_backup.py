@@ -32,6 +32,8 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.window i
 PREFERS_STANDBY = (2, 54)
 #: Seconds that a member has to say what it is, and a repository to take the catalogue.
 LOOK_SECONDS, COPY_SECONDS = 5.0, 120.0
+#: The part of a file system below which it is as good as full.
+SCARCE = 0.05
 #: Warnings that are kept of one backup.
 WARNINGS = 10
 #: Seconds after which a request of a person that no run took up is forgotten.
@@ -160,7 +162,9 @@ class Host:
             self.catalogue.end(repo)
             raise
         except ResilienceError as error:
-            reason = " ".join([error.message, *([f"Next: {error.next_step}."] if error.next_step else [])])
+            reason = " ".join(
+                [error.message, *([f"Next: {error.next_step}."] if error.next_step else []), *self.room(repo)]
+            )
             check = Check("backup: it was taken", Verdict.FAILED, reason)
             return self.nothing(repo, kind, about, check, time.monotonic() - begin)
         facts = self.look(stanza, repo, taken.backup, kind)
@@ -172,6 +176,14 @@ class Host:
             "warnings": [*notes, *taken.warnings][:WARNINGS],
             "waited_seconds": taken.waited,
         }
+
+    def room(self, repo: int) -> list[str]:
+        """That the file system of repository 1 is full, or nearly; pgBackRest may tell of any other error then."""
+        if repo != 1:
+            return []
+        seen = os.statvfs(self.descriptor["repo1_path"])
+        scarce = seen.f_bavail < SCARCE * seen.f_blocks
+        return [f"Only {seen.f_bavail * seen.f_frsize} bytes are left in repository 1."] if scarce else []
 
     def backed_up(self, repo: int, kind: str, deadline: Deadline) -> tuple[backup.Taken, list[str]]:
         """A backup from a standby, and from the primary where that does not go; and why it had to."""

@@ -44,6 +44,7 @@ spool-path={folder}/spool
 start-fast=y
 archive-timeout=15
 io-timeout=5
+job-retry=0
 
 [{stanza}]
 pg1-path={folder}/data
@@ -172,8 +173,8 @@ class Cluster:
         """Rows that compress badly."""
         self.sql(
             "CREATE TABLE IF NOT EXISTS filled (n int, text text);"
-            " INSERT INTO filled SELECT n, (SELECT string_agg(md5(random()::text || n), '')"
-            f" FROM generate_series(1, 30)) FROM generate_series(1, {megabytes * 1000}) AS n"
+            " INSERT INTO filled SELECT n, (SELECT string_agg(md5(random()::text || n || g), '')"
+            f" FROM generate_series(1, 30) AS g) FROM generate_series(1, {megabytes * 1000}) AS n"
         )
 
     # --- the program of role backup -----------------------------------------------------------------------------------

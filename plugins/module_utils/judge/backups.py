@@ -34,7 +34,7 @@ COMPARED, ENOUGH = 15, 3
 #: Unknown by itself, and no doubt about the backup: the first ones can't be compared with anything.
 NO_TREND = "backup: size has a trend"
 #: Seconds between a backup's stop and its line in the catalogue that are no sign of a clock that was set back.
-SAME_MOMENT = 3600
+SAME_MOMENT = 60
 #: What to do first when something is to be taken up again.
 RANK = {"full": 2, "diff": 1, "incr": 0}
 
