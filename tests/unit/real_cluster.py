@@ -138,13 +138,13 @@ class Cluster:
 
     # --- servers ----------------------------------------------------------------------------------------------------
 
-    def _ctl(self, data: str, verb: str, *arguments: str) -> None:
+    def _ctl(self, data: str, verb: str, *arguments: str, env: t.Mapping[str, str] | None = None) -> None:
         argv = [str(self.bin / "pg_ctl"), verb, "--wait", f"--pgdata={self.folder}/{data}", *arguments]
         # The server inherits what it is given; a pipe would be read from until it ends.
-        subprocess.run([*become(), *argv], check=True, cwd="/", timeout=60, stdout=subprocess.DEVNULL)
+        subprocess.run([*become(), *argv], check=True, cwd="/", timeout=60, stdout=subprocess.DEVNULL, env=env)
 
-    def start(self) -> None:
-        self._ctl("data", "start", f"--log={self.folder}/data.log")
+    def start(self, env: t.Mapping[str, str] | None = None) -> None:
+        self._ctl("data", "start", f"--log={self.folder}/data.log", env=env)
 
     def add_standby(self) -> None:
         argv = [str(self.bin / "pg_basebackup"), "-h", str(self.folder), "-p", str(self.port), "-U", "postgres"]
