@@ -86,6 +86,9 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
     except ResilienceError as error:
         print(json.dumps(error.as_result()), file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"the catalogue or the metrics cannot be written: {error}", file=sys.stderr)
+        return 1
     print(json.dumps(answer))
     return 0
 

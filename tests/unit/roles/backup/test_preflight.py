@@ -73,3 +73,11 @@ def test_the_service_hides_no_lock() -> None:
     assert not [line for line in settings if line.startswith("PrivateTmp")]
     [writable] = [line for line in settings if line.startswith("ReadWritePaths=")]
     assert "/tmp" in writable.removeprefix("ReadWritePaths=").split()
+
+
+def test_retention_is_by_time_in_each_repository_and_nothing_shortens_it() -> None:
+    """What the test with a real pgBackRest shows to keep 30 days whole is what role pgbackrest writes."""
+    lines = (TOP / "roles/pgbackrest/templates/pgbackrest.conf.j2").read_text().splitlines()
+    days = "{{ resilience_objectives.retention_days }}"
+    wanted = {f"repo{n}-retention-full-type=time" for n in (1, 2)} | {f"repo{n}-retention-full={days}" for n in (1, 2)}
+    assert {line for line in lines if "retention" in line} == wanted
