@@ -116,27 +116,17 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fraiseql.resilience.plugins.module_utils import command
+from ansible_collections.fraiseql.resilience.plugins.module_utils import backup, command
 from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import Deadline
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import pgbackrest
-from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import (
-    CommandFailed,
-    RefusedError,
-    ResilienceError,
-    UnknownError,
-)
-
-#: pgBackRest's exit code when another process holds the stanza's lock.
-LOCKED = 50
-#: What it says of a primary that has not taken its first checkpoint since it was promoted.
-BEFORE_CHECKPOINT = "does not match pg_control timeline"
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import RefusedError, ResilienceError
 
 
 def argument_spec() -> dict[str, t.Any]:
     return {
         "stanza": {"type": "str", "required": True},
         "repo": {"type": "int", "default": 1},
-        "type": {"type": "str", "choices": ["full", "diff", "incr"], "default": "incr"},
+        "type": {"type": "str", "choices": list(backup.TYPES), "default": "incr"},
         "only_if_none": {"type": "bool", "default": False},
         "from_primary": {"type": "bool", "default": False},
         "wait": {"type": "float", "default": 600.0},
@@ -155,74 +145,30 @@ def act(
     client = pgbackrest.Client(run, params["stanza"], user=params["user"])
     repo = params["repo"]
     deadline = Deadline(params["wait"])
-    before = seen(client, repo)
-    whole = [backup for backup in before.backups_of(repo) if backup.type == "full" and not backup.error]
+    before = backup.seen(client, repo)
+    whole = [one for one in before.backups_of(repo) if one.type == "full" and not one.error]
     if params["only_if_none"] and whole:
         return {"changed": False, "backup": whole[-1].as_dict(), "waited_seconds": 0.0}
     if check_mode:
         return {"changed": True, "waited_seconds": 0.0}
-    begin = time.monotonic()
-    options = [f"--repo={repo}", f"--type={params['type']}"]
-    if params["from_primary"]:
-        # A member's own configuration is for archiving, and says nothing of backups.
-        options += ["--no-backup-standby", "--start-fast"]
-    while True:
-        wait_until_free(client, repo, deadline, sleep)
-        labels = {backup.label for backup in seen(client, repo).backups_of(repo)}
-        waited = time.monotonic() - begin
-        try:
-            done = client.call(*options, "backup", timeout=params["timeout"])
-            break
-        except CommandFailed as error:
-            if not passes(error) or deadline.expired():
-                raise
-            sleep(1.0)
-    after = client.info(repo)
-    new = [backup for backup in after.backups_of(repo) if backup.label not in labels]
-    if not new:
-        raise UnknownError(f"pgbackrest ended well, but repository {repo} shows no new backup", changed=True)
-    if new[-1].error:
+    # A member's own configuration is for archiving, and says nothing of backups.
+    options = [backup.FROM_PRIMARY, "--start-fast"] if params["from_primary"] else []
+    taken = backup.take(
+        client, repo, params["type"], deadline=deadline, timeout=params["timeout"], options=options, sleep=sleep
+    )
+    if taken.backup.error:
         raise RefusedError(
-            f"backup {new[-1].label} holds pages with a broken checksum, so the cluster itself is damaged",
+            f"backup {taken.backup.label} holds pages with a broken checksum, so the cluster itself is damaged",
             next_step="look into the backup's log and run pg_amcheck on the primary; keep all older backups",
             changed=True,
         )
     return {
         "changed": True,
-        "backup": new[-1].as_dict(),
-        "seconds": round(done.seconds, 3),
-        "waited_seconds": round(waited, 3),
-        "warnings_told": [line.split("WARN:", 1)[1].strip() for line in done.stderr.splitlines() if "WARN:" in line],
+        "backup": taken.backup.as_dict(),
+        "seconds": taken.seconds,
+        "waited_seconds": taken.waited,
+        "warnings_told": list(taken.warnings),
     }
-
-
-def passes(error: CommandFailed) -> bool:
-    """Is it only a matter of time?"""
-    return error.rc == LOCKED or BEFORE_CHECKPOINT in error.stderr_tail
-
-
-def seen(client: pgbackrest.Client, repo: int) -> pgbackrest.Stanza:
-    stanza = client.info(repo)
-    pgbackrest.demand_readable(stanza, [repo])
-    return stanza
-
-
-def wait_until_free(client: pgbackrest.Client, repo: int, deadline: Deadline, sleep: t.Callable[[float], None]) -> None:
-    """Wait until no backup of the stanza runs.
-
-    :raises RefusedError: when one still runs at the deadline.
-    """
-    while True:
-        stanza = seen(client, repo)
-        if not stanza.backup_running:
-            return
-        if deadline.expired():
-            progress = "" if stanza.percent_complete is None else f", {stanza.percent_complete:.0f} % done"
-            raise RefusedError(
-                f"another backup of stanza {stanza.name} is running{progress}",
-                next_step="wait for its end, or give this task a longer wait",
-            )
-        sleep(min(2.0, max(0.1, deadline.left())))
 
 
 def main() -> None:

@@ -129,6 +129,7 @@ class Archive:
 class Backup:
     """One backup. LSNs are integers, times whole seconds since 1970, sizes bytes.
 
+    ``repository_size`` is what a restore reads, ``alone`` what this backup added.
     ``error`` is pgBackRest's flag for broken page checksums, which do not fail a backup; None when it says nothing.
     """
 
@@ -146,6 +147,7 @@ class Backup:
     repository_size: int
     error: bool | None
     references: tuple[str, ...] = ()
+    alone: int | None = None
 
     @property
     def timeline(self) -> int:
@@ -338,6 +340,7 @@ def _backup(entry: dict[str, t.Any]) -> Backup:
         repository_size=entry["info"]["repository"].get("size", entry["info"]["repository"]["delta"]),
         error=entry.get("error"),
         references=tuple(entry.get("reference") or ()),
+        alone=entry["info"]["repository"].get("delta"),
     )
 
 
