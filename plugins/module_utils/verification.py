@@ -72,7 +72,7 @@ def verify(order: Order, place: scratch.Place, *, run: Runner, dry: bool = False
     began, begin = datetime.now(timezone.utc), time.monotonic()
     found = Findings()
     deadline = Deadline(order.timeout)
-    source = _look(order, place, found, run)
+    source, aim = _look(order, place, found, run), None
     if source is not None and order.level != "standard" and not dry:
         found.add(*_files(source, order.repo, deadline))
     if source is not None and order.level != "quick":
@@ -82,7 +82,8 @@ def verify(order: Order, place: scratch.Place, *, run: Runner, dry: bool = False
             if not dry:
                 restore(order, place, aim, found, run, deadline)
     found.seconds["total"] = round(time.monotonic() - begin, 3)
-    return _answer(order, found, began)
+    predicted = {"predicted_seconds": _predicted(order, aim)} if dry else {}
+    return {**_answer(order, found, began), **predicted}
 
 
 def record(answer: t.Mapping[str, t.Any], user: str, state: Path | None = None) -> Path:
@@ -132,12 +133,32 @@ def _utc(moment: datetime) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
+def results(stanza: str) -> list[dict[str, t.Any]]:
+    """What this host has found before, oldest first."""
+    return _lines(STATE / "verifications" / stanza / "results.jsonl")
+
+
+def _predicted(order: Order, aim: Aim | None) -> float | None:
+    """Seconds that it will take, by the rates of the last one that came to its end here; None where none did."""
+    whole = [one for one in results(order.stanza) if one["repo"] == order.repo and one["level"] == order.level]
+    whole = [one for one in whole if None not in one["seconds"].values() and one["restored_bytes"]]
+    if aim is None or not whole:
+        return None
+    seconds, restored = whole[-1]["seconds"], whole[-1]["restored_bytes"]
+    size = aim.request.backup.size / restored
+    wal = aim.request.replayed_bytes / max(1, whole[-1]["replayed_bytes"] or 0)
+    rest = seconds["total"] - seconds["restore"] - seconds["replay"] - seconds["checks"]
+    return round(size * (seconds["restore"] + seconds["checks"]) + wal * seconds["replay"] + rest, 1)
+
+
 # Chain and files -----------------------------------------------------------------------------------------------------
 
 
 def _look(order: Order, place: scratch.Place, found: Findings, run: Runner) -> Source | None:
     """The repository's chain, judged; None where it cannot be read."""
-    client = Client(run, order.stanza, user=place.user, options=(f"--config={place.configuration}",))
+    # Who is not root is that user already, and need not become it.
+    user = place.user if os.geteuid() == 0 else None
+    client = Client(run, order.stanza, user, options=(f"--config={place.configuration}", "--log-level-file=off"))
     try:
         stanza = client.info(order.repo)
         demand_readable(stanza, [order.repo])
@@ -164,8 +185,12 @@ def _files(source: Source, repo: int, deadline: Deadline) -> list[Check]:
 
 
 def _catalogue(stanza: str) -> list[dict[str, t.Any]]:
-    """Lines of this host's catalogue of backups; a line that was cut off is none."""
-    path = STATE / "backups" / stanza / "catalogue.jsonl"
+    """This host's catalogue of backups."""
+    return _lines(STATE / "backups" / stanza / "catalogue.jsonl")
+
+
+def _lines(path: Path) -> list[dict[str, t.Any]]:
+    """Objects of a file, one a line; a line that was cut off is none."""
     entries = []
     if path.exists():
         for line in path.read_text(encoding="utf-8").splitlines():

@@ -14,9 +14,9 @@ author: FraiseQL contributors (@fraiseql)
 description:
   - Restores a backup to the LSN of a manifest that M(fraiseql.resilience.content_manifest) left in the repository, and
     looks at everything that can be lost on the way, from rows to passwords.
-  - The copy can never hurt the cluster. It archives nothing, follows nobody, listens only on a socket in its own folder,
-    reads the repository through a configuration of its own, and ends with the process that made it, also where that is
-    killed. Whatever is left in O(directory) is removed by the next run.
+  - The copy can never hurt the cluster. It archives nothing, follows nobody, listens only on a socket in its own
+    folder, reads the repository through a configuration of its own, and ends with the process that made it, also where
+    that is killed. Whatever is left in O(directory) is removed by the next run.
   - Runs on a host that has PostgreSQL's server programs and reaches the repository with its key. That is the
     repository host unless said otherwise.
   - What it found is appended to C(/var/lib/fraiseql-resilience/verifications/<stanza>/results.jsonl).
@@ -158,6 +158,10 @@ replayed_bytes:
   description: Bytes of WAL from the backup's start to the target.
   returned: success
   type: int
+predicted_seconds:
+  description: Seconds that it would take, by the rates of the last one on this host; none where there was none.
+  returned: in check mode
+  type: float
 room:
   description: Bytes that the copy needs (C(needed_bytes)) and that there are (C(free_bytes)).
   returned: where something is restored

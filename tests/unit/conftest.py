@@ -151,7 +151,7 @@ class Protected:
     def run(self, *argv: str | Path, **more: t.Any) -> str:
         become = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
         done = subprocess.run(
-            [*become, *map(str, argv)], check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/",
+            [*become, *map(str, argv)], check=False, capture_output=True, text=True, cwd="/",
             **more,
         )  # fmt: skip
         assert done.returncode == 0, f"{argv}: {done.stdout}{done.stderr}"

@@ -61,3 +61,10 @@ def test_a_good_backup_passes_and_the_cluster_notices_nothing(protected: Protect
     assert json.loads(line)["checks"] == answer["checks"]
     assert all(answer["seconds"][part] > 0 for part in ("total", "restore", "replay", "checks"))
     assert min(answer["restored_bytes"], answer["replayed_bytes"]) > 0
+
+
+def test_show(protected: Protected, fork: Fork) -> None:
+    answer = verify(fork, level="full", present=["before"], absent=["after"])
+    print(json.dumps(answer, indent=1))
+    for repo in (2,):
+        print(verify(fork, level="quick", repo=repo))
