@@ -94,9 +94,10 @@ def run(
 
 
 def leashed(run: Runner) -> Runner:
-    """The same runner, but what it starts is killed as soon as this process is gone, also where that was killed itself.
+    """The same runner, but what it starts is ended as soon as this process is gone, also where that was killed.
 
-    runuser stands between a program and who asked for it, so setpriv takes its place.
+    runuser stands between a program and who asked for it, so setpriv takes its place. Ended by SIGTERM, so that a
+    program can end its own helpers, which would otherwise wait for it.
     """
 
     def leash(
@@ -108,7 +109,7 @@ def leashed(run: Runner) -> Runner:
         stdin: str | None = None,
         check: bool = True,
     ) -> Completed:
-        return run([*on_leash(user, "KILL"), *argv], timeout=timeout, env=env, stdin=stdin, check=check)
+        return run([*on_leash(user, "TERM"), *argv], timeout=timeout, env=env, stdin=stdin, check=check)
 
     return leash
 

@@ -178,12 +178,24 @@ class Protected:
         self.primary.sql("INSERT INTO passing VALUES (1)")
         for repo in (1, 2):
             self.pgbackrest(f"--repo={repo}", "--type=full", "backup")
+        self._raise_settings()
         self._follow()
+
+    def _raise_settings(self) -> None:
+        """After the backups: four prepared transactions, for which there was no room before."""
+        self.primary.stop()
+        with (self.primary.etc / "conf.d/resilience.conf").open("a") as file:
+            file.write("max_prepared_transactions = 8\nmax_connections = 120\n")
+        self.primary.start()
+        for number in range(4):
+            self.primary.sql(f"BEGIN; INSERT INTO nothing DEFAULT VALUES; PREPARE TRANSACTION 'open {number}'")
 
     def _follow(self) -> None:
         self.standby.configure(
             f"primary_conninfo = 'host={self.primary.socket} port={PORT} user=postgres'",
             "max_standby_streaming_delay = 1s",
+            "max_prepared_transactions = 8",
+            "max_connections = 120",
         )
         (self.folder / "standby-space").mkdir()
         self.standby.data.mkdir(mode=0o700)
