@@ -45,7 +45,6 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.verdict 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.verified_copy import Aim, Findings, Order, restore
 
 SCHEMA = "fraiseql.resilience/verification/1"
-STATE = Path("/var/lib/fraiseql-resilience")
 #: Seconds after which a manifest's WAL must have arrived in a repository.
 STALE_SECONDS = 1800.0
 
@@ -82,20 +81,20 @@ def verify(order: Order, place: scratch.Place, *, run: Runner, dry: bool = False
             if not dry:
                 restore(order, place, aim, found, run, deadline)
     found.seconds["total"] = round(time.monotonic() - begin, 3)
-    predicted = {"predicted_seconds": _predicted(order, aim)} if dry else {}
+    predicted = {"predicted_seconds": _predicted(order, place, aim)} if dry else {}
     return {**_answer(order, found, began), **predicted}
 
 
-def record(answer: t.Mapping[str, t.Any], user: str, state: Path | None = None) -> Path:
-    """Append what was found to this host's results, which belong to ``user``."""
-    path = (state or STATE) / "verifications" / answer["stanza"] / "results.jsonl"
+def record(answer: t.Mapping[str, t.Any], place: scratch.Place) -> Path:
+    """Append what was found to this host's results."""
+    path = place.state / "verifications" / answer["stanza"] / "results.jsonl"
     for folder in (path.parent.parent, path.parent):
-        scratch.make(folder, user, mode=0o755)
+        scratch.make(folder, place.user, mode=0o755)
     with open(path, "a", encoding="utf-8") as file:
         file.write(json.dumps({key: value for key, value in answer.items() if key != "room"}) + "\n")
         file.flush()
         os.fsync(file.fileno())
-    scratch.give(path, user)
+    scratch.give(path, place.user)
     return path
 
 
@@ -133,14 +132,14 @@ def _utc(moment: datetime) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def results(stanza: str) -> list[dict[str, t.Any]]:
+def results(place: scratch.Place, stanza: str) -> list[dict[str, t.Any]]:
     """What this host has found before, oldest first."""
-    return _lines(STATE / "verifications" / stanza / "results.jsonl")
+    return _lines(place.state / "verifications" / stanza / "results.jsonl")
 
 
-def _predicted(order: Order, aim: Aim | None) -> float | None:
+def _predicted(order: Order, place: scratch.Place, aim: Aim | None) -> float | None:
     """Seconds that it will take, by the rates of the last one that came to its end here; None where none did."""
-    whole = [one for one in results(order.stanza) if one["repo"] == order.repo and one["level"] == order.level]
+    whole = [one for one in results(place, order.stanza) if one["repo"] == order.repo and one["level"] == order.level]
     whole = [one for one in whole if None not in one["seconds"].values() and one["restored_bytes"]]
     if aim is None or not whole:
         return None
@@ -169,7 +168,9 @@ def _look(order: Order, place: scratch.Place, found: Findings, run: Runner) -> S
     own = window.windows(held)
     found.add(Check(f"repository {order.repo}: it can be read", Verdict.PASSED, ""))
     found.add(*window.judge_repository(held, own))
-    found.add(judge.catalogued(order.repo, _catalogue(order.stanza), {backup.label for backup in stanza.backups}))
+    found.add(
+        judge.catalogued(order.repo, _catalogue(place, order.stanza), {backup.label for backup in stanza.backups})
+    )
     return Source(client, stanza, held, own)
 
 
@@ -184,9 +185,9 @@ def _files(source: Source, repo: int, deadline: Deadline) -> list[Check]:
     return repository_files.judge(repo, done.stdout, done.stderr)
 
 
-def _catalogue(stanza: str) -> list[dict[str, t.Any]]:
+def _catalogue(place: scratch.Place, stanza: str) -> list[dict[str, t.Any]]:
     """This host's catalogue of backups."""
-    return _lines(STATE / "backups" / stanza / "catalogue.jsonl")
+    return _lines(place.state / "backups" / stanza / "catalogue.jsonl")
 
 
 def _lines(path: Path) -> list[dict[str, t.Any]]:

@@ -143,21 +143,52 @@ def _look_inside(order: Order, aim: Aim, found: Findings, server: scratch_server
     thorough = order.level == "full"
     found.add(_markers(order, server))
     with ThreadPoolExecutor(max_workers=1) as pool:
-        reading = None
-        if aim.manifest is not None:
-            hashed = None if thorough else _hashed_bytes(aim.manifest)
-            limits = content.Limits(hashed, sessions=max(1, PROCESSORS - 1), timeout=max(1.0, deadline.left()))
-            reading, cluster = content.of_copy(server.sql, limits)
-        look = pool.submit(
-            scratch_server.amcheck, server, thorough=thorough, jobs=PROCESSORS, timeout=max(1.0, deadline.left())
-        )
-        if reading is not None and aim.manifest is not None:
-            now = reading.end()
-            now.cluster = cluster
-            found.add(*judge_content.compare(aim.manifest, now.as_dict(), thorough=thorough))
-            found.not_tested += judge_content.not_tested(aim.manifest)
+        begun = _begin(aim.manifest, found, server, thorough=thorough, deadline=deadline)
+        left = max(1.0, deadline.left())
+        look = pool.submit(scratch_server.amcheck, server, thorough=thorough, jobs=PROCESSORS, timeout=left)
+        if begun is not None:
+            _compare(begun, found, thorough=thorough)
         rc, text = look.result()
     found.add(judge.structure(rc, text, thorough=thorough))
+
+
+class _Begun(t.NamedTuple):
+    """What the copy is compared with, the sessions that read it, and what they need not read."""
+
+    manifest: dict[str, t.Any]
+    reading: content.Reading
+    cluster: dict[str, t.Any]
+
+
+def _begin(
+    manifest: dict[str, t.Any] | None,
+    found: Findings,
+    server: scratch_server.Server,
+    *,
+    thorough: bool,
+    deadline: Deadline,
+) -> _Begun | None:
+    """None where there is nothing to compare the copy with, or it does not let itself be read."""
+    if manifest is None:
+        return None
+    hashed = None if thorough else _hashed_bytes(manifest)
+    limits = content.Limits(hashed, sessions=max(1, PROCESSORS - 1), timeout=max(1.0, deadline.left()))
+    try:
+        return _Begun(manifest, *content.of_copy(server.sql, limits))
+    except (CommandError, UnknownError) as error:
+        found.add(Check("content: tables", Verdict.FAILED, error.message))
+        return None
+
+
+def _compare(begun: _Begun, found: Findings, *, thorough: bool) -> None:
+    try:
+        now = begun.reading.end()
+    except CommandError as error:
+        found.add(Check("content: tables", Verdict.FAILED, error.message))
+        return
+    now.cluster = begun.cluster
+    found.add(*judge_content.compare(begun.manifest, now.as_dict(), thorough=thorough))
+    found.not_tested += judge_content.not_tested(begun.manifest)
 
 
 def _hashed_bytes(manifest: t.Mapping[str, t.Any]) -> int | None:

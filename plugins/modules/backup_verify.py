@@ -238,9 +238,10 @@ def act(params: dict[str, t.Any], *, check_mode: bool, run: command.Runner) -> d
         by="playbook",
         host=socket.gethostname(),
     )
-    answer = verification.verify(order, place_of(params), run=run, dry=check_mode)
+    place = place_of(params)
+    answer = verification.verify(order, place, run=run, dry=check_mode)
     if not check_mode:
-        verification.record(answer, params["user"])
+        verification.record(answer, place)
     return {**answer, "changed": False}
 
 

@@ -51,6 +51,7 @@ SELECT n, n / 7.0, '2026-01-01 00:00:00+00'::timestamptz + n * interval '1 hour'
 CREATE TABLE "Odd name; --" (resilience_row int, "a""b" text, r text); -- a column called as the alias of who hashes it
 INSERT INTO "Odd name; --" VALUES (1, 'one', 'x'), (2, NULL, 'y'), (2, NULL, 'y');
 CREATE TABLE nothing ();
+CREATE TABLE undecided (n int);
 CREATE TABLE busy (n bigserial PRIMARY KEY, at timestamptz DEFAULT now());
 CREATE UNLOGGED TABLE passing (n int);
 CREATE MATERIALIZED VIEW heavy AS SELECT * FROM item WHERE weight > 500;
@@ -188,7 +189,7 @@ class Protected:
             file.write("max_prepared_transactions = 8\nmax_connections = 120\n")
         self.primary.start()
         for number in range(4):
-            self.primary.sql(f"BEGIN; INSERT INTO nothing DEFAULT VALUES; PREPARE TRANSACTION 'open {number}'")
+            self.primary.sql(f"BEGIN; INSERT INTO undecided DEFAULT VALUES; PREPARE TRANSACTION 'open {number}'")
 
     def _follow(self) -> None:
         self.standby.configure(

@@ -222,16 +222,22 @@ def _take_in(found: Content, database: str, done: Completed) -> None:
     mine = found.databases.setdefault(
         database, {"relations": {}, "sequences": {}, "extensions": {}, "large_objects": {}, "counts": {}}
     )
-    wanted: list[str] = []
+    wanted: list[str] | None = None
     for line in done.stdout.splitlines():
         with contextlib.suppress(ValueError):
             said = json.loads(line)
-            wanted += said.pop("wanted", None) or []
+            if "wanted" in said:
+                wanted = said.pop("wanted") or []
             for kind, facts in said.items():
                 mine[kind].update(facts or {})
     complaint = done.stderr.strip()
-    if not wanted and done.rc != 0:
-        raise CommandFailed(f"database {database} cannot be read", argv=done.argv, rc=done.rc, stderr=complaint)
+    if wanted is None:
+        raise CommandFailed(
+            f"database {database} does not tell what it holds: {_reason(complaint)}",
+            argv=done.argv,
+            rc=done.rc,
+            stderr=complaint,
+        )
     for relation in wanted:
         if relation not in mine["relations"]:
             found.unseen[f"{database}: {relation}"] = _reason(complaint)

@@ -30,7 +30,8 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.pgback
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner, leashed
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, RefusedError
 
-ROOT = Path("/var/lib/fraiseql-resilience/scratch")
+STATE = Path("/var/lib/fraiseql-resilience")
+ROOT = STATE / "scratch"
 CONFIGURATION = "/etc/pgbackrest.conf"
 RESTORE_WAL = "/usr/local/lib/fraiseql-resilience/restore_wal.py"
 PREFIX = "restore-"
@@ -50,7 +51,8 @@ WRITERS = ("retention-", "bundle", "block", "hardlink", "symlink")
 class Place:
     """Where throw-away restores are made on this host, by whom and with which programs.
 
-    ``configuration`` is the host's own pgBackRest configuration, from which the repository's options are taken.
+    ``configuration`` is the host's own pgBackRest configuration, from which the repository's options are taken;
+    ``state`` holds the catalogue of backups, and what was found before.
     """
 
     bin_dir: str
@@ -58,6 +60,7 @@ class Place:
     root: Path = ROOT
     configuration: str = CONFIGURATION
     restore_wal: str = RESTORE_WAL
+    state: Path = field(default_factory=lambda: STATE)
 
     def free_bytes(self) -> int:
         existing = next(path for path in (self.root, *self.root.parents) if path.exists())

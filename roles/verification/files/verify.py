@@ -45,6 +45,7 @@ def main(arguments: list[str]) -> int:
         Path(known["directory"]),
         known.get("configuration", scratch.CONFIGURATION),
         known.get("restore_command", scratch.RESTORE_WAL),
+        Path(known.get("state", scratch.STATE)),
     )
     if given.what == "clean":
         return clean(place)
@@ -59,7 +60,7 @@ def main(arguments: list[str]) -> int:
         host=socket.gethostname(),
     )
     answer = verified(order, place)
-    verification.record(answer, place.user)
+    verification.record(answer, place)
     for check in answer["checks"]:
         if check["verdict"] != "passed":
             print(f"{check['verdict']}: {check['name']}: {check['reason']}")

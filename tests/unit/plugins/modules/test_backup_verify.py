@@ -55,7 +55,7 @@ def eventually(look: t.Callable[[], t.Any], *, seconds: float = 60) -> None:
 
 @pytest.fixture(autouse=True)
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(verification, "STATE", tmp_path)
+    monkeypatch.setattr(scratch, "STATE", tmp_path)
     return tmp_path
 
 
@@ -156,7 +156,7 @@ def no_manifest(fork: Fork) -> None:
 
 
 def catalogue_ahead(fork: Fork) -> None:
-    path = verification.STATE / f"backups/{STANZA}/catalogue.jsonl"
+    path = scratch.STATE / f"backups/{STANZA}/catalogue.jsonl"
     path.parent.mkdir(parents=True)
     line = {"repo": 1, "verdict": "passed", "label": "20991231-000000F", "type": "full"}
     path.write_text(json.dumps(line) + "\n" + '{"cut off')
@@ -323,7 +323,7 @@ def test_a_configuration_that_nobody_kept_is_unknown_and_a_spoiled_one_fails(
     spoiled(monkeypatch, "_look_at_files", forget)
     assert bad(verify(fork)) == {"configuration: outside of the data": "unknown: no copy of pg_hba.conf is kept"}
     monkeypatch.undo()
-    monkeypatch.setattr(verification, "STATE", fork.folder)
+    monkeypatch.setattr(scratch, "STATE", fork.folder)
 
     def misspell(given: t.Any) -> None:
         text = "max_connections = none\n"
@@ -363,9 +363,10 @@ def test_what_failed_is_kept_where_that_is_asked_for_and_the_next_run_removes_it
 RUN = """
 import json, sys
 from pathlib import Path
-from ansible_collections.fraiseql.resilience.plugins.module_utils import command, verification
+from ansible_collections.fraiseql.resilience.plugins.module_utils import command
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import scratch
 from ansible_collections.fraiseql.resilience.plugins.modules import backup_verify
-verification.STATE = Path(sys.argv[1])
+scratch.STATE = Path(sys.argv[1])
 backup_verify.act(json.loads(sys.argv[2]), check_mode=False, run=command.run)
 """
 
