@@ -26,6 +26,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.command import
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import CommandError, InputError, UnknownError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import content as judge_content
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import verification as judge
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery_end import last_switch
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.verdict import Check, Verdict, worst
 
 #: Processors that the checks of a copy share: one reads rows, one looks at heaps and indexes.
@@ -123,7 +124,7 @@ def _recover(
         try:
             server.await_answer(timeout=deadline.left())
             own.append(server.history())
-            switch = server.switch()
+            switch = last_switch(own[0][1])
         except UnknownError as error:
             found.add(judge.reached(request.lsn, None, error.message))
             raise _Failed from error

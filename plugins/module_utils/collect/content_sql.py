@@ -120,6 +120,8 @@ def session(token: str, limit: int | None, part: int, sessions: int) -> str:
     return "\n".join(
         [
             r"\set ON_ERROR_ROLLBACK on",
+            # Not every version has it, so it cannot be among the options.
+            r"SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout' \g /dev/null",
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;",
             SEQUENCES if part == 0 else "SELECT '{}';",
             rf"SELECT set_config('application_name', '{token}', false) \g /dev/null",

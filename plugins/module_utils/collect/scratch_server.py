@@ -22,10 +22,8 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.local_
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.scratch import Scratch
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import CommandError, UnknownError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery_end import (
-    TimelineSwitch,
     fatal_lines,
     history_file_name,
-    last_switch,
 )
 
 #: The role that initdb makes, by which every cluster can be asked.
@@ -113,12 +111,8 @@ class Server:
 
         poll(answered, timeout=timeout, interval=POLL_SECONDS, what="the recovery of the restored copy ends")
 
-    def switch(self) -> TimelineSwitch:
-        """Where and why the recovery ended, as the history says that PostgreSQL wrote at its end."""
-        return last_switch(self.history()[1])
-
     def history(self) -> tuple[str, str]:
-        """Name and text of the history that this copy began its own timeline with."""
+        """Name and text of the history with which the copy began its own timeline: where and why its recovery ended."""
         statement = "SELECT ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int"
         name = history_file_name(int(self.sql.value(statement)))
         return name, (self.scratch.data / "pg_wal" / name).read_text(encoding="utf-8")
