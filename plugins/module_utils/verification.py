@@ -87,7 +87,7 @@ def verify(order: Order, place: scratch.Place, *, run: Runner, dry: bool = False
 
 def record(answer: t.Mapping[str, t.Any], place: scratch.Place) -> Path:
     """Append what was found to this host's results."""
-    path = place.state / "verifications" / answer["stanza"] / "results.jsonl"
+    path: Path = place.state / "verifications" / answer["stanza"] / "results.jsonl"
     for folder in (path.parent.parent, path.parent):
         scratch.make(folder, place.user, mode=0o755)
     with open(path, "a", encoding="utf-8") as file:
@@ -147,7 +147,8 @@ def _predicted(order: Order, place: scratch.Place, aim: Aim | None) -> float | N
     size = aim.request.backup.size / restored
     wal = aim.request.replayed_bytes / max(1, whole[-1]["replayed_bytes"] or 0)
     rest = seconds["total"] - seconds["restore"] - seconds["replay"] - seconds["checks"]
-    return round(size * (seconds["restore"] + seconds["checks"]) + wal * seconds["replay"] + rest, 1)
+    predicted: float = size * (seconds["restore"] + seconds["checks"]) + wal * seconds["replay"] + rest
+    return round(predicted, 1)
 
 
 # Chain and files -----------------------------------------------------------------------------------------------------

@@ -172,7 +172,7 @@ def _begin(
     """None where there is nothing to compare the copy with, or it does not let itself be read."""
     if manifest is None:
         return None
-    hashed = None if thorough else _hashed_bytes(manifest)
+    hashed = None if thorough else manifest["hashed_bytes"]
     limits = content.Limits(hashed, sessions=max(1, PROCESSORS - 1), timeout=max(1.0, deadline.left()))
     try:
         return _Begun(manifest, *content.of_copy(server.sql, limits))
@@ -190,14 +190,6 @@ def _compare(begun: _Begun, found: Findings, *, thorough: bool) -> None:
     now.cluster = begun.cluster
     found.add(*judge_content.compare(begun.manifest, now.as_dict(), thorough=thorough))
     found.not_tested += judge_content.not_tested(begun.manifest)
-
-
-def _hashed_bytes(manifest: t.Mapping[str, t.Any]) -> int | None:
-    """The limit that the manifest was taken with, as far as it can be told: none, if all of it is hashed."""
-    relations = [facts for one in manifest["databases"].values() for facts in one["relations"].values()]
-    if all(facts["hash"] is not None for facts in relations):
-        return None
-    return sum(facts["bytes"] for facts in relations if facts["hash"] is not None)
 
 
 def _markers(order: Order, server: scratch_server.Server) -> Check | None:

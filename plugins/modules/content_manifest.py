@@ -32,8 +32,8 @@ options:
     default: [1]
   hashed_bytes:
     description:
-      - Bytes of tables whose content is hashed, the smallest first. Rows of the others are only counted.
-      - By default all of it is hashed.
+      - Bytes of each database's tables whose content is hashed, the smallest first. Rows of the others are only
+        counted. By default all of it is hashed.
     type: int
   hold_seconds:
     description:

@@ -41,7 +41,7 @@ CONFLICT = "conflict with recovery"
 
 @dataclass(frozen=True)
 class Limits:
-    """``bytes``: of relations whose content is hashed, the smallest first; the others are counted. None is all of them.
+    """``bytes``: of a database's relations whose content is hashed, smallest first; others are counted. None is all.
     ``hold``: seconds that replay may stay paused while a standby is read, so that no cleanup disturbs it.
     ``sessions``: that read one database at the same time; more than one only where nothing is written to."""
 
@@ -84,10 +84,15 @@ class Reading:
         for name, part in wanted:
             script = content_sql.session(self.token, self.limits.bytes, part, self.limits.sessions)
             self._sessions.append((name, self._pool.submit(self._read, name, script)))
-        poll(self._ready, timeout=BEGIN_SECONDS, interval=POLL_SECONDS, what="every database is being read")
+        try:
+            poll(self._ready, timeout=BEGIN_SECONDS, interval=POLL_SECONDS, what="every database is being read")
+        except UnknownError:
+            self.close(early=True)
+            raise
 
     def _read(self, database: str, script: str) -> Completed:
-        return self.server.script(database, script, timeout=self.limits.timeout, env=content_sql.ENVIRONMENT)
+        env = {**content_sql.ENVIRONMENT, "PGAPPNAME": f"{self.token}-begins"}
+        return self.server.script(database, script, timeout=self.limits.timeout, env=env)
 
     def _ready(self) -> bool | None:
         for name, session in self._sessions:
@@ -106,7 +111,10 @@ class Reading:
         self.close()
         return found
 
-    def close(self) -> None:
+    def close(self, *, early: bool = False) -> None:
+        """:param early: nobody wants what the sessions still read."""
+        if early:
+            self.server.value(content_sql.ended(self.token))
         if self._pool is not None:
             self._pool.shutdown(wait=True)
 
@@ -135,10 +143,7 @@ def of_standby(server: LocalServer, limits: Limits) -> tuple[str, Content]:
         lsn = _still(server)
         cluster, databases = of_cluster(server)
         reading.begin(databases)
-        after = _still(server)
-        if after != lsn:
-            reading.close()
-            raise UnknownError(f"replay went on from {lsn} to {after} while the sessions began")
+        _demand_still(server, reading, lsn)
         found = reading.end() if limits.hold and not waited_for else None
     found = found or reading.end()
     found.cluster = cluster
@@ -215,6 +220,17 @@ def _still(server: LocalServer) -> str:
     if state != "paused":
         raise UnknownError("replay went on before every database was being read", next_step="try again")
     return lsn
+
+
+def _demand_still(server: LocalServer, reading: Reading, lsn: str) -> None:
+    """:raises UnknownError: replay went on while the sessions began, which are ended."""
+    try:
+        after = _still(server)
+        if after != lsn:
+            raise UnknownError(f"replay went on from {lsn} to {after} while the sessions began")
+    except UnknownError:
+        reading.close(early=True)
+        raise
 
 
 def _take_in(found: Content, database: str, done: Completed) -> None:

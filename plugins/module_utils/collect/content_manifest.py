@@ -58,6 +58,7 @@ def take(
         "how": "standby" if standby else "primary",
         "timeline": int(server.value(TIMELINE)),
         "lsn": lsn,
+        "hashed_bytes": limits.bytes,
         "seconds": round(time.monotonic() - begin, 3),
         **found.as_dict(),
         "configuration": configuration(Path(member["config_dir"])),

@@ -152,3 +152,8 @@ def resume(token: str) -> str:
         "SELECT pg_wal_replay_resume() WHERE pg_is_in_recovery();"
         f" SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE application_name = '{token}-pause'"
     )
+
+
+def ended(token: str) -> str:
+    """The sessions end, also those that have not begun to read."""
+    return f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name LIKE '{token}%'"

@@ -42,7 +42,7 @@ ROOM_BYTES = 768 * 2**20
 #: PostgreSQL's limit for the path of a socket, less the name that it gives it.
 SOCKET_PATH = 107 - len("/.s.PGSQL.5432")
 #: Options of this host's configuration that speed up or bound a restore and concern no repository.
-KEPT = re.compile(r"(process-max|io-timeout|protocol-timeout|buffer-size|db-timeout)\s*=")
+KEPT = re.compile(r"(process-max|job-retry|io-timeout|protocol-timeout|buffer-size|db-timeout)\s*=")
 #: Options of a repository that only matter to who writes into it.
 WRITERS = ("retention-", "bundle", "block", "hardlink", "symlink")
 

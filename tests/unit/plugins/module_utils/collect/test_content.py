@@ -197,6 +197,7 @@ def test_a_replay_that_went_on_too_early_gives_no_manifest(
     monkeypatch.setattr(content.Reading, "begin", interfered)
     with pytest.raises(UnknownError, match="went on before"):
         content.of_standby(server_of(protected.standby), content.Limits())
+    assert protected.standby.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name ~ 'content'") == "0"
 
 
 def test_a_standby_that_commits_may_wait_for_is_not_paused_for_long(
