@@ -8,6 +8,7 @@ Collectors take the runner as an argument (``run: Runner``), so their tests need
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -90,6 +91,74 @@ def run(
             f"{argv[0]} ended with exit code {completed.rc}", argv=argv, rc=completed.rc, stderr=stderr or stdout
         )
     return completed
+
+
+def leashed(run: Runner) -> Runner:
+    """The same runner, but what it starts is ended as soon as this process is gone, also where that was killed.
+
+    runuser stands between a program and who asked for it, so setpriv takes its place. Ended by SIGTERM, so that a
+    program can end its own helpers, which would otherwise wait for it.
+    """
+
+    def leash(
+        argv: t.Sequence[str],
+        *,
+        timeout: float,
+        user: str | None = None,
+        env: t.Mapping[str, str] | None = None,
+        stdin: str | None = None,
+        check: bool = True,
+    ) -> Completed:
+        return run([*on_leash(user, "TERM"), *argv], timeout=timeout, env=env, stdin=stdin, check=check)
+
+    return leash
+
+
+def on_leash(user: str | None, signal_name: str) -> list[str]:
+    """The words before a command that make it end, by this signal, with the process that starts it."""
+    other = user is not None and os.geteuid() == 0 and user != "root"
+    become = [f"--reuid={user}", f"--regid={user}", "--init-groups"] if other else []
+    return ["setpriv", *become, f"--pdeathsig={signal_name}", "--"]
+
+
+@contextlib.contextmanager
+def beside(
+    argv: t.Sequence[str],
+    *,
+    output: str,
+    user: str | None = None,
+    env: t.Mapping[str, str] | None = None,
+    signal_name: str = "QUIT",
+    patience: float = 30.0,
+) -> t.Iterator[subprocess.Popen[bytes]]:
+    """A program that runs as long as the block does, or as this process lives, whichever ends first.
+
+    :param output: the file that gets what it says.
+    :param signal_name: what ends it; after ``patience`` seconds it is killed.
+    """
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC", **(env or {})}
+    with open(output, "ab") as log:
+        try:
+            process = subprocess.Popen(
+                [*on_leash(user, signal_name), *argv],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                cwd="/",
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise CommandFailed(f"{argv[0]} cannot be started: {error.strerror}", argv=argv, rc=127) from error
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(getattr(signal, f"SIG{signal_name}"))
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
 
 def _become(user: str | None) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner
+from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Completed, Runner
 
 #: Seconds that an answer may take, also from a server that hangs.
 ANSWER_SECONDS = 5.0
@@ -23,6 +23,8 @@ class LocalServer:
     port: int
     os_user: str
     run: Runner
+    #: PostgreSQL role; None is the one that the operating system user is called after.
+    login: str | None = None
 
     @classmethod
     def of(cls, member: t.Mapping[str, t.Any], run: Runner) -> LocalServer:
@@ -34,8 +36,17 @@ class LocalServer:
 
         :raises CommandError: the server did not answer, in time or at all.
         """
-        argv = [
-            f"{self.bin_dir}/psql", "-XAtq", "-v", "ON_ERROR_STOP=1",
-            "-h", self.socket_dir, "-p", str(self.port), "-d", "postgres", "-c", statement,
-        ]  # fmt: skip
+        argv = [*self.psql("postgres"), "-v", "ON_ERROR_STOP=1", "-c", statement]
         return self.run(argv, timeout=timeout, user=self.os_user).stdout.strip()
+
+    def script(self, database: str, text: str, *, timeout: float, env: t.Mapping[str, str] | None = None) -> Completed:
+        """What psql answers to a script of statements and of its own commands. A statement that fails ends nothing;
+        what it complained of is in ``stderr``."""
+        argv = [*self.psql(database), "-f", "-"]
+        return self.run(argv, timeout=timeout, user=self.os_user, env=env, stdin=text, check=False)
+
+    def psql(self, database: str) -> list[str]:
+        login = ["-U", self.login] if self.login is not None else []
+        return [
+            f"{self.bin_dir}/psql", "-XAtq", "-h", self.socket_dir, "-p", str(self.port), *login, "-d", database,
+        ]  # fmt: skip
