@@ -160,9 +160,10 @@ def bucket_facts(store: Store, writer: Store | None, objects: Told, damages: Tol
     :param damages: what the judge found among them; by default what keeps them from being listed.
     """
     client, name = store.client(), {"Bucket": store.bucket}
-    lifecycle = ask(lambda: client.get_bucket_lifecycle_configuration(**name)["Rules"])
+    versioning = ask(lambda: client.get_bucket_versioning(**name).get("Status"))
+    lifecycle = ask(lambda: client.get_bucket_lifecycle_configuration(**name).get("Rules", []))
     return Bucket(
-        versioning=ask(lambda: client.get_bucket_versioning(**name).get("Status")),
+        versioning=versioning,
         lock=ask(lambda: default_retention(client.get_object_lock_configuration(**name)["ObjectLockConfiguration"])),
         encryption=ask(lambda: default_encryption(client.get_bucket_encryption(**name))),
         samples=samples(client, store, objects),
@@ -172,7 +173,7 @@ def bucket_facts(store: Store, writer: Store | None, objects: Told, damages: Tol
         anonymous=anonymous(store.asked_by(None, None), objects),
         writer=Told(known=False, words="the cluster's key was not given (options writer_key and writer_secret)")
         if writer is None
-        else rights(writer, lifecycle),
+        else rights(writer, versioning, lifecycle),
         damages=damages or objects,
     )
 
@@ -233,20 +234,23 @@ def anonymous(store: Store, objects: Told) -> Told:
     return Told(known=False, words=f"there is no object that reading could be tried with; {objects.words}".rstrip("; "))
 
 
-def rights(store: Store, lifecycle: Told) -> Told:
+def rights(store: Store, versioning: Told, lifecycle: Told) -> Told:
     """What whoever steals the cluster's key could do to what versions protect."""
     client, bucket = store.client(), store.bucket
     known = ask(lambda: client.list_objects_v2(Bucket=bucket, Prefix=store.prefix, MaxKeys=1))
     if not known.known:
         return Told(known=False, words=f"the cluster's key does not work: {known.words}")
-    state = {"Status": "Enabled"}
+    state = {"Status": versioning.value}
     same = {"Rules": lifecycle.value or []}
     tried = {
         "delete versions": attempt(
             lambda: client.delete_object(Bucket=bucket, Key=f"{store.prefix}{NOBODY}", VersionId="null")
-        ),
-        "set versioning": attempt(lambda: client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=state)),
+        )
     }
+    if versioning.value:
+        tried["set versioning"] = attempt(
+            lambda: client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=state)
+        )
     if lifecycle.known:
         tried["set the lifecycle"] = attempt(
             lambda: client.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration=same)
