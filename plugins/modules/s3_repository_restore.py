@@ -121,12 +121,13 @@ def argument_spec() -> dict[str, t.Any]:
 def act(params: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
     """The module's answer.
 
-    :raises InputError: the moment cannot be understood.
+    :raises InputError: the moment cannot be understood, or the bucket keeps no versions.
     :raises UnknownError: the versions cannot be read, or objects are not what they should be in the end.
     """
     given = parse_time(params["before"]) if params["before"] else None
     store = s3.Store.of(params)
     s3.demand_reached(store)
+    s3.demand_versioned(store)
     found = look(store, params)
     before = given if given is not None else first_damage(found, params["retention_days"])
     first = [] if before is None else object_versions.plan(found, before, params["hide_newer"])

@@ -140,6 +140,18 @@ def demand_reached(store: Store) -> None:
         raise UnknownError(f"the bucket cannot be asked: {words}", given=store.bucket, next_step=step)
 
 
+def demand_versioned(store: Store) -> None:
+    """:raises InputError: the bucket never kept older versions, so there is nothing to bring back."""
+    client = store.client()
+    told = ask(lambda: client.get_bucket_versioning(Bucket=store.bucket).get("Status"))
+    if told.known and told.value is None:
+        raise InputError(
+            "the bucket was never versioned, so what was overwritten or deleted is gone",
+            given=store.bucket,
+            next_step="recover from another repository, and enable versioning for the next time",
+        )
+
+
 def ask(question: t.Callable[[], t.Any]) -> Told:
     """One answer, or the store's words for why there is none."""
     try:
