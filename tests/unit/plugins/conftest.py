@@ -398,17 +398,23 @@ class ObjectStore:
         template = environment.from_string((LAB / "templates/s3.json.j2").read_text())
         return template.render(lookup=lambda *_given: yaml.safe_dump(S3_KEYS), lab_path="", lab_s3_bucket="*")
 
-    def client(self, key: str | None = "owner_key", secret: str | None = "owner_secret") -> t.Any:
+    @staticmethod
+    def keys(*names: str) -> list[str]:
+        return [S3_KEYS[f"resilience_s3_{name}"] for name in names]
+
+    def client(self, *names: str) -> t.Any:
         """As the owner, or as whoever has the keys of these names."""
         import boto3
         from botocore.config import Config
+
+        key, secret = self.keys(*names or ("owner_key", "owner_secret"))
 
         return boto3.client(
             "s3",
             endpoint_url=f"https://localhost:{self.port}",
             region_name="us-east-1",
-            aws_access_key_id=S3_KEYS[f"resilience_s3_{key}"],
-            aws_secret_access_key=S3_KEYS[f"resilience_s3_{secret}"],
+            aws_access_key_id=key,
+            aws_secret_access_key=secret,
             verify=self.ca,
             config=Config(s3={"addressing_style": "path"}),
         )
@@ -448,8 +454,7 @@ class ObjectStore:
             "port": self.port,
             "ca_file": self.ca,
             "bucket": bucket,
-            "access_key": S3_KEYS["resilience_s3_owner_key"],
-            "secret_key": S3_KEYS["resilience_s3_owner_secret"],
+            **dict(zip(("access_key", "secret_key"), self.keys("owner_key", "owner_secret"), strict=True)),
             **given,
         }
 

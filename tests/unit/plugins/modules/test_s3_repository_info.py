@@ -42,11 +42,10 @@ def bucket(object_store: t.Any) -> str:
 
 
 def act(store: t.Any, bucket: str, **given: t.Any) -> dict[str, t.Any]:
-    cluster = store.options(bucket)
-    keys = json.loads(store.identities())["identities"][1]["credentials"][0]
     params = {name: option.get("default") for name, option in s3_repository_info.argument_spec().items()}
-    cluster |= {"retention_days": 30, "writer_key": keys["accessKey"], "writer_secret": keys["secretKey"]}
-    return s3_repository_info.act({**params, **cluster, "window": WINDOW, **given}, NOW)
+    writer = dict(zip(("writer_key", "writer_secret"), store.keys("key", "key_secret"), strict=True))
+    options = {**params, **store.options(bucket), **writer, "retention_days": 30, "window": WINDOW}
+    return s3_repository_info.act({**options, **given}, NOW)
 
 
 def wrong(answer: dict[str, t.Any]) -> dict[str, tuple[str, str]]:

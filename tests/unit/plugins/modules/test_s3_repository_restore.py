@@ -172,14 +172,10 @@ def test_a_run_that_is_killed_half_way_goes_on(repository: Repository, tmp_path:
 def test_a_key_that_may_not_take_markers_away_copies(repository: Repository) -> None:
     """As that of the cluster: nothing it could destroy with it."""
     before = repository.attack()
-    repository.act(before=before, **cluster_keys(repository))
+    access_key, secret_key = repository.store.keys("key", "key_secret")
+    repository.act(before=before, access_key=access_key, secret_key=secret_key)
     assert repository.content() == repository.good
     assert repository.act(before=before)["changed"] is False
-
-
-def cluster_keys(repository: Repository) -> dict[str, str]:
-    keys = json.loads(repository.store.identities())["identities"][1]["credentials"][0]
-    return {"access_key": keys["accessKey"], "secret_key": keys["secretKey"]}
 
 
 def test_a_bucket_without_versions_is_refused(object_store: t.Any) -> None:
