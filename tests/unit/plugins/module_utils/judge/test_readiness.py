@@ -30,8 +30,14 @@ CLUSTER = {
     "primary": "pg-a1", "timeline": 3, "members": [PRIMARY, STANDBY, REMOTE], "hazards": [], "verdict": "passed",
 }  # fmt: skip
 WINDOW = {
-    "checks": [{"name": "repository 1: WAL has no gap", "verdict": "passed", "reason": ""}],
-    "windows": [{"repo": 1, "timeline": 3, "to_lsn": "0/13000000"}, {"repo": 1, "timeline": 2, "to_lsn": "0/9000000"}],
+    "checks": [
+        {"name": f"repository {repo}: WAL has no gap", "verdict": "passed", "reason": ""} for repo in (1, 2)
+    ],
+    "windows": [
+        {"repo": 1, "timeline": 3, "to_lsn": "0/13000000"},
+        {"repo": 1, "timeline": 2, "to_lsn": "0/9000000"},
+        {"repo": 2, "timeline": 3, "to_lsn": "0/13000000"},
+    ],
 }
 DRILLS = [Drill(name, "passed", NOW - timedelta(days=1), 6.5, 0) for name in readiness.DISASTERS]
 
