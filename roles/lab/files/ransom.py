@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, FraiseQL contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The fault of drill ransomware: whoever stole the cluster's key overwrites a third of a repository and deletes the rest.
+"""The fault of drill ransomware: with the cluster's key, a third of a repository is overwritten and the rest deleted.
 
     RANSOM_KEY=… RANSOM_SECRET=… ransom.py ENDPOINT:PORT BUCKET PREFIX CA_FILE
 

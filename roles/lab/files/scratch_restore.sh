@@ -7,7 +7,8 @@ set -euo pipefail
 repo=$1 stanza=$2 bin=$3 database=$4 query=$5
 folder=$(mktemp -d /var/tmp/resilience-scratch.XXXXXX)
 
-as_postgres() { (cd / && runuser -u postgres -- "$@"); }
+# Its input may be this script.
+as_postgres() { (cd / && runuser -u postgres -- "$@" </dev/null); }
 remove() {
   as_postgres "$bin/pg_ctl" stop --silent --mode=immediate --pgdata="$folder/data" >/dev/null 2>&1 || true
   rm -rf "$folder"

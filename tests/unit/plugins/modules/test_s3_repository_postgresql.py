@@ -8,11 +8,13 @@ Needs PostgreSQL's and pgBackRest's programs beside SeaweedFS and boto3; skipped
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import typing as t
@@ -28,6 +30,7 @@ from ansible_collections.fraiseql.resilience.plugins.modules import (
     s3_repository_restore,
 )
 
+RANSOM = Path(__file__).resolve().parents[4] / "roles/lab/files/ransom.py"
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 CONFIGURATION = """\
 [global]
@@ -174,14 +177,25 @@ def cluster(object_store: t.Any) -> t.Iterator[Cluster]:
 
 
 def attack(cluster: Cluster) -> None:
-    """Every third object is overwritten, every other one deleted, with what pgBackRest itself is given."""
-    client, bucket = cluster.store.cluster, cluster.bucket
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="pgbackrest/")
-    for place, key in enumerate(sorted(one["Key"] for page in pages for one in page["Contents"])):
-        if place % 3 == 0:
-            client.put_object(Bucket=bucket, Key=key, Body=b"pay up")
-        else:
-            client.delete_object(Bucket=bucket, Key=key)
+    """As the drill does it: a third is overwritten, the rest deleted, with what pgBackRest itself is given."""
+    key, secret = cluster.store.keys("key", "key_secret")
+    done = subprocess.run(
+        [
+            sys.executable,
+            str(RANSOM),
+            f"localhost:{cluster.store.port}",
+            cluster.bucket,
+            "pgbackrest/",
+            cluster.store.ca,
+        ],
+        env={"RANSOM_KEY": key, "RANSOM_SECRET": secret},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    told = json.loads(done.stdout)
+    assert told["overwritten"] > 3 and told["deleted"] > 3
+    assert told["refused"] == ["delete_versions", "suspend_versioning", "delete_bucket"]
 
 
 def failed(checks: list[dict[str, str]]) -> dict[str, str]:
@@ -200,14 +214,17 @@ def test_a_cluster_is_restored_from_a_repository_that_was_destroyed(cluster: Clu
     time.sleep(1.1)
 
     attack(cluster)
+    for kind in ("archive", "backup"):
+        shutil.rmtree(cluster.folder / "repo1" / kind / "lab")
+    assert cluster.window()["windows"] == []
     found = cluster.audit()
     assert set(failed(found["checks"])) >= {"history", "repository_whole"}
 
     params = cluster.module(s3_repository_restore, before=found["damaged_since"])
     assert s3_repository_restore.act(params, check_mode=False)["changed"]
-    assert failed(cluster.audit()["checks"]) == {}
-    shutil.rmtree(cluster.folder / "repo1/archive/lab")
-    shutil.rmtree(cluster.folder / "repo1/backup/lab")
+    assert set(failed(cluster.audit()["checks"])) == {"newest_wal"}, (
+        "the first repository is gone, and not compared with"
+    )
     cluster.stop()
     shutil.rmtree(cluster.folder / "data")
     cluster.backrest("--repo=2", "--archive-mode=off", "restore")
