@@ -25,7 +25,16 @@ PLAYBOOKS = sorted([*(TOP / "playbooks").glob("*.yml"), *(TOP / "playbooks" / "d
 #: All that a user's machine runs; the rest of the repository may be missing there.
 RUNS = ("meta", "plugins", "roles", "playbooks")
 #: Playbooks that can take a service away or data with it.
-DESTRUCTIVE = {"switchover", "failover", "failback", "rejoin", "restore", "restore_commit", "controls"} | {
+DESTRUCTIVE = {
+    "switchover",
+    "failover",
+    "failback",
+    "rejoin",
+    "restore",
+    "restore_commit",
+    "repository_restore",
+    "controls",
+} | {
     f"drills/{path.stem}"
     for path in (TOP / "playbooks" / "drills").glob("*.yml")
     if path.stem not in ("begin", "unknown")

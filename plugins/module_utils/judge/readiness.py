@@ -11,6 +11,7 @@ was never restored.
 
 from __future__ import annotations
 
+import re
 import statistics
 import typing as t
 from dataclasses import asdict, dataclass
@@ -22,7 +23,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.verdict 
 
 SCHEMA = "fraiseql.resilience/status/1"
 #: The disasters that can be drilled, and what each needs to be recovered from: somebody to take over, somebody in
-#: another region, or a backup.
+#: another region, a backup, or one in a second repository.
 DISASTERS = {
     "planned_switchover": "standby",
     "primary_crash": "standby",
@@ -30,11 +31,18 @@ DISASTERS = {
     "data_loss": "backup",
     "members_lost": "backup",
     "region_lost": "region",
+    "backup_corrupt": "second",
+    "repository_lost": "second",
+    "cross_region_restore": "second",
+    "ransomware": "second",
 }
 #: WAL that may not have reached a repository yet: the segment that is being written, and one on its way, at 16 MB each.
 ARCHIVE_BEHIND_BYTES = 2 * 16 * 2**20
 #: Days that the restore of a backup is worth something: they are made daily, so a week is six that failed unseen.
 VERIFICATION_DAYS = 7
+
+#: What recovery_window calls a check of a repository other than the first.
+SECOND = re.compile(r"repository (?!1:)\d+:")
 
 Facts = t.Mapping[str, t.Any]
 
@@ -92,7 +100,7 @@ def judge(
     ]
     outlooks = [
         outlook(name, cluster, window, [one for one in drills if one.scenario == name], objectives, now, proof_days)
-        for name in disasters_of(cluster)
+        for name in disasters_of(cluster, window)
     ]
     disasters = [Check(f"recovery_from_{one.scenario}", one.verdict, one.reason) for one in outlooks]
     return {
@@ -113,10 +121,16 @@ def judge(
     }
 
 
-def disasters_of(cluster: Facts | None) -> list[str]:
-    """Those that the cluster is made for: with all members in one region, its loss is no failover's to mend."""
+def disasters_of(cluster: Facts | None, window: Facts | None) -> list[str]:
+    """Those that the cluster is made for: with all members in one region, its loss is no failover's to mend.
+
+    Nor is that of the only repository, or of a backup in it, anything to recover from.
+    """
     regions = {one["region"] for one in (cluster or {}).get("members", [])}
-    return [name for name, need in DISASTERS.items() if need != "region" or len(regions) != 1]
+    left_out = {"region"} if len(regions) == 1 else set()
+    if window is not None and not any(SECOND.match(one["name"]) for one in window["checks"]):
+        left_out.add("second")
+    return [name for name, need in DISASTERS.items() if need not in left_out]
 
 
 def current_windows(cluster: Facts | None, window: Facts | None) -> list[Facts]:
@@ -263,4 +277,7 @@ def what_is_missing(need: str, cluster: Facts | None, window: Facts | None) -> s
         return "" if streaming else f"no standby streams{where}, so nobody can take over"
     if need == "backup" and window is not None:
         return "" if window["windows"] else "no repository holds anything that can be restored"
+    if need == "second" and window is not None:
+        second = any(one["repo"] != 1 for one in window["windows"])
+        return "" if second else "no repository but the first one holds anything that can be restored"
     return ""

@@ -26,6 +26,8 @@ segment() {
     sort | tail -n 2 | head -n 1 | cut -d' ' -f2
 }
 newest_backup() { find "$(repository)/backup/$1" -maxdepth 1 -type d -name '2*' | sort | tail -n 1; }
+newest_full() { find "$(repository)/backup/$1" -maxdepth 1 -type d -name '2*F' | sort | tail -n 1; }
+largest_file() { find "$1" -type f -printf '%s %p\n' | sort -n | tail -n 1 | cut -d' ' -f2; }
 pgbackrest() { (cd / && runuser -u postgres -- /usr/bin/pgbackrest "$@"); }
 postmaster_children() { pgrep --full "postgres: .*$1" || true; }
 
@@ -56,9 +58,8 @@ wal_gap)
   rm "$file"
   ;;
 wal_byte) flip "$(segment "$stanza")" ;;
-backup_byte)
-  flip "$(find "$(newest_backup "$stanza")" -type f -printf '%s %p\n' | sort -n | tail -n 1 | cut -d' ' -f2)"
-  ;;
+backup_byte) flip "$(largest_file "$(newest_backup "$stanza")")" ;;
+full_backup_byte) flip "$(largest_file "$(newest_full "$stanza")")" ;;
 backup_without_wal)
   first=$(pgbackrest --stanza="$stanza" --repo=1 info --output=json |
     python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["backup"][-1]["archive"]["start"])')

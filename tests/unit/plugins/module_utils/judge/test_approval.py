@@ -72,6 +72,10 @@ def refused(*signatures: Signed, **given: t.Any) -> str:
         ("drill", {"scenario": "region_lost"}, True),
         ("drill", {"scenario": "data_loss"}, True),
         ("drill", {"scenario": "members_lost"}, True),
+        ("drill", {"scenario": "repository_lost"}, True),
+        ("drill", {"scenario": "ransomware"}, True),
+        ("drill", {"scenario": "backup_corrupt"}, False),
+        ("repository_restore", {"repository_before": "2026-11-26 09:41:07+00"}, False),
     ],
 )
 def test_two_have_to_approve_what_may_lose_data(operation: str, parameters: dict[str, str], losing: bool) -> None:

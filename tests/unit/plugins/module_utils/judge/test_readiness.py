@@ -30,8 +30,12 @@ CLUSTER = {
     "primary": "pg-a1", "timeline": 3, "members": [PRIMARY, STANDBY, REMOTE], "hazards": [], "verdict": "passed",
 }  # fmt: skip
 WINDOW = {
-    "checks": [{"name": "repository 1: WAL has no gap", "verdict": "passed", "reason": ""}],
-    "windows": [{"repo": 1, "timeline": 3, "to_lsn": "0/13000000"}, {"repo": 1, "timeline": 2, "to_lsn": "0/9000000"}],
+    "checks": [{"name": f"repository {repo}: WAL has no gap", "verdict": "passed", "reason": ""} for repo in (1, 2)],
+    "windows": [
+        {"repo": 1, "timeline": 3, "to_lsn": "0/13000000"},
+        {"repo": 1, "timeline": 2, "to_lsn": "0/9000000"},
+        {"repo": 2, "timeline": 3, "to_lsn": "0/13000000"},
+    ],
 }
 RESTORED = {
     "repo": 1, "level": "standard", "utc": "2026-11-23T03:00:00Z", "label": "F1", "verdict": "passed", "reason": "",
@@ -109,13 +113,15 @@ def test_a_cluster_of_one_region_is_not_asked_about_its_loss() -> None:
 
 
 def test_windows_of_timelines_that_were_left_are_not_shown() -> None:
-    assert [one["timeline"] for one in judged()["windows"]] == [3]
-    assert [one["timeline"] for one in judged(cluster=None)["windows"]] == [3, 2]
+    assert [(one["repo"], one["timeline"]) for one in judged()["windows"]] == [(1, 3), (2, 3)]
+    assert [(one["repo"], one["timeline"]) for one in judged(cluster=None)["windows"]] == [(1, 3), (1, 2), (2, 3)]
 
 
 def test_a_gap_in_the_repository_is_told() -> None:
     gap = {"name": "repository 1: WAL has no gap", "verdict": "failed", "reason": "0000000C is missing"}
-    assert wrong(judged(window={**WINDOW, "checks": [gap]})) == {gap["name"]: ("failed", "0000000C is missing")}
+    assert wrong(judged(window={**WINDOW, "checks": [gap, WINDOW["checks"][1]]})) == {
+        gap["name"]: ("failed", "0000000C is missing")
+    }
 
 
 @pytest.mark.parametrize(("lsn", "verdict"), [("0/15000000", None), ("0/15000001", "failed")])
@@ -137,6 +143,21 @@ def test_an_archive_cannot_be_compared_without_a_primary() -> None:
 def test_an_empty_repository_restores_nothing() -> None:
     failed = wrong(judged(window={**WINDOW, "windows": []}))
     assert failed["recovery_from_members_lost"] == ("failed", "no repository holds anything that can be restored")
+
+
+def test_without_a_second_repository_nothing_replaces_the_first() -> None:
+    failed = wrong(judged(window={**WINDOW, "windows": WINDOW["windows"][:2]}))
+    lost = ("failed", "no repository but the first one holds anything that can be restored")
+    assert failed == {
+        f"recovery_from_{name}": lost
+        for name in ("backup_corrupt", "repository_lost", "cross_region_restore", "ransomware")
+    }
+
+
+def test_a_cluster_of_one_repository_is_not_asked_about_its_loss() -> None:
+    status = judged(window={**WINDOW, "checks": WINDOW["checks"][:1], "windows": WINDOW["windows"][:2]})
+    assert status["verdict"] == "passed"
+    assert "repository_lost" not in [one["scenario"] for one in status["disasters"]]
 
 
 def test_a_disaster_that_was_never_drilled_is_unknown() -> None:

@@ -1,0 +1,342 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Would a repository in an object store survive whoever steals its key, and is it as complete as the first one? Pure.
+
+What the store does not implement, or does not tell, is unknown in its own words.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.object_versions import DAY, Damage
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.verdict import Check, Verdict
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.window import utc
+
+#: Groups of S3 that are not somebody.
+EVERYBODY = ("AllUsers", "AuthenticatedUsers")
+#: Where objects take hours to come back from.
+ARCHIVED = ("GLACIER", "DEEP_ARCHIVE")
+#: Refusals that mean what they say.
+REFUSED = ("AccessDenied", "403", "401", "Forbidden", "Unauthorized")
+#: Full segments that may be on their way to a repository; 256 of them have one number in the middle of their names.
+SEGMENTS_ON_THEIR_WAY = 16
+
+Facts = t.Mapping[str, t.Any]
+
+
+@dataclass(frozen=True)
+class Told:
+    """One answer of the store. ``known`` is false where it gave none, and ``words`` are its own then.
+
+    ``value`` is None where there is no such thing.
+    """
+
+    value: t.Any = None
+    known: bool = True
+    words: str = ""
+
+
+NOT_ASKED = Told(known=False, words="it was not asked")
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """What a store told of a bucket.
+
+    ``lock``: its default retention, ``{"mode", "days"}``, empty if there is none. ``samples``: whether each object that
+    was looked into begins as pgBackRest's encryption does. ``anonymous`` and ``writer``: what was tried without a key,
+    or with the cluster's, and the code of the answer; an empty code is a success.
+    """
+
+    versioning: Told = NOT_ASKED
+    lock: Told = NOT_ASKED
+    encryption: Told = NOT_ASKED
+    samples: Told = NOT_ASKED
+    policy: Told = NOT_ASKED
+    grants: Told = NOT_ASKED
+    lifecycle: Told = NOT_ASKED
+    anonymous: Told = NOT_ASKED
+    writer: Told = NOT_ASKED
+    damages: Told = NOT_ASKED
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What is asked of the repository. ``prefix`` is its folder in the bucket, with a slash at the end."""
+
+    retention_days: float
+    prefix: str
+    repo: int = 2
+    backup_age_days: float = 8.0
+    wal_age_seconds: float = 300.0
+
+
+def judge(bucket: Bucket, demand: Demand, window: Facts | None, now: float) -> list[Check]:
+    """Every check.
+
+    :param window: what recovery_window said of all repositories; None where pgBackRest was not asked.
+    :param now: seconds since 1970.
+    """
+    return [
+        _told("versioning", bucket.versioning, versioning),
+        _told("object_lock", bucket.lock, lambda value: object_lock(value, demand.retention_days)),
+        encryption(bucket),
+        _told("anonymous_access", bucket.anonymous, anonymous_access),
+        _told("policy", bucket.policy, policy),
+        _told("acl", bucket.grants, grants),
+        _told("writer_rights", bucket.writer, writer_rights),
+        _told("lifecycle", bucket.lifecycle, lambda value: lifecycle(value, demand)),
+        _told("history", bucket.damages, history),
+        *compared(demand, window, now),
+    ]
+
+
+def reached(problem: str, words: str) -> list[Check]:
+    """Can the bucket be asked at all, and is who answers who it should be?
+
+    :param problem: untrusted, unreachable, missing or refused; empty for none.
+    """
+    certificate = {
+        "untrusted": (Verdict.FAILED, words),
+        "unreachable": (Verdict.UNKNOWN, words),
+    }.get(problem, (Verdict.PASSED, "signed by the authority that was given, and for this name"))
+    bucket = {
+        "": (Verdict.PASSED, "it answers to the key"),
+        "missing": (Verdict.FAILED, words),
+    }.get(problem, (Verdict.UNKNOWN, words))
+    return [Check("certificate", *certificate), Check("bucket", *bucket)]
+
+
+def _told(name: str, told: Told, judged: t.Callable[[t.Any], tuple[Verdict, str]]) -> Check:
+    if not told.known:
+        return Check(name, Verdict.UNKNOWN, told.words)
+    return Check(name, *judged(told.value))
+
+
+def versioning(value: str | None) -> tuple[Verdict, str]:
+    if value == "Enabled":
+        return Verdict.PASSED, "what is overwritten or deleted stays as an older version"
+    state = f"is {value.lower()}" if value else "was never enabled"
+    return Verdict.FAILED, f"versioning {state}: what is overwritten or deleted is gone"
+
+
+def object_lock(value: Facts | None, retention_days: float) -> tuple[Verdict, str]:
+    if value is None:
+        return Verdict.FAILED, "no object lock: whoever may delete versions can delete all of them"
+    if not value:
+        return Verdict.FAILED, "object lock without a default retention locks nothing, as pgBackRest asks for none"
+    found = f"each version is locked for {value['days']:g} days ({str(value['mode']).lower()})"
+    if value["days"] < retention_days:
+        return Verdict.FAILED, f"{found}, and backups are kept for {retention_days:g}"
+    return Verdict.PASSED, found
+
+
+def encryption(bucket: Bucket) -> Check:
+    """Is the content unreadable without a key? pgBackRest's own encryption is looked for in the objects themselves."""
+    store = f"the store encrypts with {bucket.encryption.value}" if bucket.encryption.value else ""
+    if bucket.samples.known and bucket.samples.value:
+        clear = sorted(key for key, encrypted in bucket.samples.value.items() if not encrypted)
+        if not clear:
+            looked = f"{len(bucket.samples.value)} objects are encrypted by pgBackRest"
+            return Check("encryption", Verdict.PASSED, "; ".join(filter(None, [looked, store])))
+        if store:
+            return Check("encryption", Verdict.PASSED, f"{store}; pgBackRest does not: {clear[0]}")
+        words = "the bucket has no encryption" if bucket.encryption.known else bucket.encryption.words
+        return Check("encryption", Verdict.FAILED, f"{clear[0]} is not encrypted by pgBackRest; {words}")
+    if store:
+        return Check("encryption", Verdict.PASSED, store)
+    why = bucket.samples.words or "there is no object to look into"
+    return Check("encryption", Verdict.UNKNOWN, f"{why}; {bucket.encryption.words or 'the bucket has no encryption'}")
+
+
+def anonymous_access(tried: t.Mapping[str, str]) -> tuple[Verdict, str]:
+    """Was each thing refused that was tried without a key?"""
+    return _refused(tried, "without a key", "everybody can")
+
+
+def writer_rights(tried: t.Mapping[str, str]) -> tuple[Verdict, str]:
+    """Was each thing refused that whoever steals the cluster's key would try?"""
+    return _refused(tried, "with the cluster's key", "whoever steals the cluster's key can")
+
+
+def _refused(tried: t.Mapping[str, str], how: str, what: str) -> tuple[Verdict, str]:
+    allowed = [action for action, code in tried.items() if not code]
+    if allowed:
+        return Verdict.FAILED, f"{what} {' and '.join(allowed)}"
+    other = [f"{action}: {code}" for action, code in tried.items() if code not in REFUSED]
+    if other or not tried:
+        return Verdict.UNKNOWN, f"tried {how}, and neither allowed nor refused: {'; '.join(other) or 'nothing'}"
+    return Verdict.PASSED, f"refused {how}: {', '.join(tried)}"
+
+
+def policy(value: Facts | None) -> tuple[Verdict, str]:
+    """Does the bucket's policy allow something to everybody?"""
+    allowed = [one for one in (value or {}).get("Statement", []) if one.get("Effect") == "Allow" and _anybody(one)]
+    bare = [one for one in allowed if not one.get("Condition")]
+    if bare:
+        return Verdict.FAILED, f"the bucket's policy allows everybody {_actions(bare[0])}"
+    if allowed:
+        said = f"the bucket's policy allows everybody {_actions(allowed[0])}, under conditions that are not judged here"
+        return Verdict.UNKNOWN, said
+    return Verdict.PASSED, "the bucket's policy allows nothing to everybody" if value else "there is no policy"
+
+
+def _anybody(statement: Facts) -> bool:
+    principal = statement.get("Principal")
+    if isinstance(principal, t.Mapping):
+        values = [one for given in principal.values() for one in (given if isinstance(given, list) else [given])]
+        return "*" in values
+    return principal == "*" or "NotPrincipal" in statement
+
+
+def _actions(statement: Facts) -> str:
+    given = statement.get("Action", statement.get("NotAction", "?"))
+    return ", ".join(given) if isinstance(given, list) else str(given)
+
+
+def grants(value: t.Sequence[Facts]) -> tuple[Verdict, str]:
+    """Does the access control list grant something to a group of S3?"""
+    open_to = [one for one in value if str(one.get("Grantee", {}).get("URI", "")).rpartition("/")[2] in EVERYBODY]
+    if open_to:
+        said = [f"{one['Permission']} to {one['Grantee']['URI'].rpartition('/')[2]}" for one in open_to]
+        return Verdict.FAILED, f"the access control list grants {', '.join(said)}"
+    return Verdict.PASSED, "the access control list grants nothing to everybody"
+
+
+def lifecycle(rules: t.Sequence[Facts] | None, demand: Demand) -> tuple[Verdict, str]:
+    """Does a rule remove what the retention promises, or what pgBackRest writes once and needs for ever?"""
+    wrong: list[str] = []
+    doubtful: list[str] = []
+    for rule in rules or []:
+        filtered = _filter(rule)
+        if rule.get("Status") != "Enabled" or not _touches(str(filtered.get("Prefix") or ""), demand.prefix):
+            continue
+        reasons = _too_early(rule, demand, str(filtered.get("Prefix") or ""))
+        (doubtful if filtered.get("tagged") else wrong).extend(f"rule {rule.get('ID', '?')} {why}" for why in reasons)
+    if wrong:
+        return Verdict.FAILED, "; ".join(wrong)
+    if doubtful:
+        return Verdict.UNKNOWN, f"for objects with a tag only: {'; '.join(doubtful)}"
+    if not any("NoncurrentVersionExpiration" in rule for rule in rules or []):
+        return (
+            Verdict.PASSED,
+            "no rule removes anything too early; none removes older versions, so the bucket only grows",
+        )
+    return Verdict.PASSED, f"no rule removes anything before {demand.retention_days:g} days"
+
+
+def _filter(rule: Facts) -> dict[str, t.Any]:
+    """A rule's prefix, and whether it wants a tag; rules from before filters have their prefix at the top."""
+    given = rule.get("Filter") or {}
+    inner = {**given, **(given.get("And") or {})}
+    return {"Prefix": inner.get("Prefix", rule.get("Prefix")), "tagged": bool(inner.get("Tag") or inner.get("Tags"))}
+
+
+def _touches(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)
+
+
+def _too_early(rule: Facts, demand: Demand, prefix: str) -> list[str]:
+    found = []
+    limit = demand.retention_days
+    expiration, noncurrent = rule.get("Expiration") or {}, rule.get("NoncurrentVersionExpiration") or {}
+    days = expiration.get("Days")
+    if expiration.get("Date") is not None:
+        found.append(f"deletes everything on {expiration['Date']}")
+    elif days is not None and days < limit:
+        found.append(f"deletes objects after {days} days, and backups are kept for {limit:g}")
+    elif days is not None and _touches(prefix, f"{demand.prefix}archive/"):
+        found.append(f"deletes archive.info, which is written once, after {days} days")
+    if noncurrent and noncurrent.get("NoncurrentDays", 0) < limit:
+        found.append(f"removes older versions after {noncurrent.get('NoncurrentDays', 0)} days, of {limit:g}")
+    moved = [*(rule.get("Transitions") or []), *(rule.get("NoncurrentVersionTransitions") or [])]
+    slow = sorted({str(one.get("StorageClass")) for one in moved} & set(ARCHIVED))
+    if slow:
+        found.append(f"moves objects to {', '.join(slow)}, from where they come back in hours")
+    return found
+
+
+def history(found: t.Sequence[Damage]) -> tuple[Verdict, str]:
+    """Was anything destroyed that pgBackRest would have kept?"""
+    if not found:
+        return Verdict.PASSED, "nothing is deleted or overwritten that pgBackRest would have kept"
+    counts = [f"{sum(one.what == what for one in found)} {what}" for what in ("deleted", "overwritten")]
+    return Verdict.FAILED, f"{' and '.join(counts)} since {utc(found[0].at)}, first {found[0].key}"
+
+
+def compared(demand: Demand, window: Facts | None, now: float) -> list[Check]:
+    """Age and completeness, against the first repository where there is one."""
+    names = ("repository_whole", "newest_backup", "newest_wal")
+    if window is None:
+        return [Check(name, Verdict.UNKNOWN, "pgBackRest was not asked (option window)") for name in names]
+    return [
+        Check(names[0], *_whole(demand, window)),
+        Check(names[1], *_newest_backup(demand, window, now)),
+        Check(names[2], *_newest_wal(demand, window, now)),
+    ]
+
+
+def _whole(demand: Demand, window: Facts) -> tuple[Verdict, str]:
+    own = [one for one in window.get("checks", []) if one["name"].startswith(f"repository {demand.repo}")]
+    bad = [one for one in own if one["verdict"] != Verdict.PASSED.value]
+    if bad:
+        worst = next((one for one in bad if one["verdict"] == Verdict.FAILED.value), bad[0])
+        return Verdict(worst["verdict"]), f"{worst['name']}: {worst['reason']}"
+    if not own:
+        return Verdict.UNKNOWN, f"pgBackRest told nothing of repository {demand.repo}"
+    return Verdict.PASSED, "a backup can be restored, and WAL has no gap"
+
+
+def _newest_backup(demand: Demand, window: Facts, now: float) -> tuple[Verdict, str]:
+    labels = {repo: _labels(window, repo) for repo in (1, demand.repo)}
+    if not labels[demand.repo]:
+        return Verdict.FAILED, f"repository {demand.repo} holds no backup that can be restored"
+    newest = labels[demand.repo][-1]
+    days = (now - label_time(newest)) / DAY
+    beside = f"; repository 1 has {labels[1][-1]}" if labels[1] and demand.repo != 1 else ""
+    said = f"{newest} is {days:.1f} days old, of at most {demand.backup_age_days:g}{beside}"
+    return (Verdict.PASSED if days <= demand.backup_age_days else Verdict.FAILED), said
+
+
+def _labels(window: Facts, repo: int) -> list[str]:
+    found = {label for one in window.get("windows", []) if one["repo"] == repo for label in one["backups"]}
+    return sorted(found, key=label_time)
+
+
+def label_time(label: str) -> float:
+    """When a backup began, by its label: in the repository host's own time, taken for UTC."""
+    text = label.rpartition("_")[2]
+    return datetime.strptime(text[:15], "%Y%m%d-%H%M%S").replace(tzinfo=timezone.utc).timestamp()
+
+
+def _newest_wal(demand: Demand, window: Facts, now: float) -> tuple[Verdict, str]:
+    """The second repository may lack what the first one has for a moment only."""
+    ends = {one["repo"]: one for one in window.get("timelines", []) if one.get("last_segment")}
+    mine, first = ends.get(demand.repo), ends.get(1)
+    if mine is None:
+        return Verdict.FAILED, f"repository {demand.repo} holds no WAL"
+    if first is None:
+        return Verdict.UNKNOWN, f"up to {mine['last_segment']}; repository 1 told nothing to compare it with"
+    if mine["last_segment"] >= first["last_segment"]:
+        return Verdict.PASSED, f"up to {mine['last_segment']}, repository 1 up to {first['last_segment']}"
+    behind = segment_number(first["last_segment"]) - segment_number(mine["last_segment"])
+    seconds = now - _moment(first["last_time"])
+    said = (
+        f"up to {mine['last_segment']}; repository 1 has {first['last_segment']} since {seconds:.0f} s,"
+        f" of at most {demand.wal_age_seconds:g}"
+    )
+    late = seconds > demand.wal_age_seconds or behind > SEGMENTS_ON_THEIR_WAY
+    return (Verdict.FAILED if late else Verdict.PASSED), said
+
+
+def segment_number(name: str) -> int:
+    """A segment's place in the WAL, as if 256 segments had the same number in the middle; its timeline is left out."""
+    return int(name[8:16], 16) * 256 + int(name[16:24], 16)
+
+
+def _moment(text: str) -> float:
+    return datetime.fromisoformat(text if text[-3] != "+" else f"{text}:00").timestamp()
