@@ -29,6 +29,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(TOP / "tests" / "lab"), str(TOP 
 os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
 import health  # noqa: E402
+import renewal  # noqa: E402
 import results  # noqa: E402
 from lab_hosts import Lab  # noqa: E402
 from rounds import Bench, RoundFailed  # noqa: E402
@@ -96,12 +97,18 @@ def commit_restore(bench: Bench) -> None:
     bench.play("restore_commit")
 
 
+def describe_next_key(bench: Bench) -> list[str]:
+    renewal.next_key(bench.lab)
+    return []
+
+
 OPERATIONS = {
     "switchover": Operation(no_options, nothing),
     "failover": Operation(lose_primary, replace_lost, ended="accepts writes: nothing is lost"),
     "rejoin": Operation(lose_standby, nothing),
     "restore": Operation(to_now, commit_restore, keeps_rows=False),
     "failback": Operation(lose_region, nothing, keeps_rows=False),
+    "rotate_repository_key": Operation(describe_next_key, nothing),
 }
 
 
