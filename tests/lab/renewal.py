@@ -47,6 +47,14 @@ def next_key(lab: Lab, *, in_escrow: bool = True) -> NextKey:
     return NextKey(earlier, earlier + 1, key_id(before), key_id(passphrase))
 
 
+def forget_earlier(lab: Lab) -> None:
+    """Describe the newest generation alone; what earlier ones encrypted is left where it is."""
+    path = lab.directory / "secrets.yml"
+    known = yaml.safe_load(path.read_text(encoding="utf-8"))
+    known.pop("resilience_cipher_passphrases_old", None)
+    path.write_text(yaml.safe_dump(known), encoding="utf-8")
+
+
 def into_escrow(escrow: Path, passphrase: str) -> None:
     held = yaml.safe_load(escrow.read_text(encoding="utf-8")) or {}
     escrow.write_text(yaml.safe_dump({**held, key_id(passphrase): passphrase}), encoding="utf-8")
