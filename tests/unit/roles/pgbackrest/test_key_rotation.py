@@ -132,6 +132,7 @@ class Site:
             ansible_managed="managed", __pgbackrest_version="2.45", __pgbackrest_tls_directory=self.folder / "tls",
             __pgbackrest_is_repository=host == "repo", __pgbackrest_has_s3=True,
             __pgbackrest_members=["member"], __pgbackrest_repositories=["repo"],
+            __pgbackrest_paths={"member": self.data},
             __pgbackrest_generations=[one.as_dict() for one in generations(newest, keys[newest], old, serving)],
             __pgbackrest_reading=READING, __pgbackrest_removing=REMOVING,
             hostvars={name: {"resilience_address": "localhost"} for name in ("member", "repo")},
