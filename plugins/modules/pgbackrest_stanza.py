@@ -30,7 +30,8 @@ options:
     choices: [present, checked]
     default: present
   repos:
-    description: Numbers of the repositories that must hold the stanza; by default all that are configured on this host.
+    description: Numbers of the repositories that must hold the stanza; by default all that
+      are configured on this host for the key that serves.
     type: list
     elements: int
   system_id:
@@ -98,6 +99,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fraiseql.resilience.plugins.module_utils import command
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import pgbackrest
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import RefusedError, ResilienceError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.generations import serves
 
 
 def argument_spec() -> dict[str, t.Any]:
@@ -115,7 +117,7 @@ def argument_spec() -> dict[str, t.Any]:
 def act(params: dict[str, t.Any], *, check_mode: bool, run: command.Runner) -> dict[str, t.Any]:
     client = pgbackrest.Client(run, params["stanza"], user=params["user"], timeout=params["timeout"])
     stanza = client.info()
-    repos = params["repos"] or [repository.number for repository in stanza.repositories]
+    repos = params["repos"] or [one.number for one in stanza.repositories if serves(one.number)]
     missing = [n for n in repos if stanza.repository(n).code in (pgbackrest.NO_STANZA, pgbackrest.NO_DATA)]
     pgbackrest.demand_readable(stanza, [n for n in repos if n not in missing])
     demand_same_cluster(stanza, repos, params["system_id"])

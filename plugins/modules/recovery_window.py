@@ -164,7 +164,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils import command
-from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import archive, pgbackrest
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import archive, keys, pgbackrest
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, ResilienceError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import window
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.verdict import Check, Verdict, worst
@@ -227,7 +227,7 @@ def act(params: dict[str, t.Any], run: command.Runner) -> dict[str, t.Any]:
                 client, stanza, repository.number, bin_dir, wanted.timeline if wanted is not None else None
             )
         except ResilienceError as error:
-            checks.append(Check(name, Verdict.UNKNOWN, str(error)))
+            checks.append(Check(name, Verdict.UNKNOWN, told(str(error), stanza.name)))
             continue
         own = window.windows(held)
         checks += [Check(name, Verdict.PASSED, ""), *window.judge_repository(held, own)]
@@ -250,6 +250,12 @@ def act(params: dict[str, t.Any], run: command.Runner) -> dict[str, t.Any]:
                 next_step="choose a target inside the window, or another timeline or repository",
             )
     return answer
+
+
+def told(reason: str, stanza: str) -> str:
+    """Why a repository cannot be read; where its key is wrong, with the names of keys."""
+    named = keys.wrong(stanza) if pgbackrest.WRONG_KEY in reason else ""
+    return f"{reason} ({named})" if named else reason
 
 
 def described(held: window.Holdings) -> dict[str, t.Any]:

@@ -31,6 +31,7 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
 import health  # noqa: E402
 import points  # noqa: E402
+import renewal  # noqa: E402
 import results  # noqa: E402
 from lab_hosts import Lab  # noqa: E402
 from rounds import Bench, RoundFailed  # noqa: E402
@@ -98,12 +99,20 @@ def commit_restore(bench: Bench) -> None:
     bench.play("restore_commit")
 
 
+def describe_next_key(bench: Bench) -> list[str]:
+    # No more than 25 generations can be told apart, and there are more tasks than that.
+    renewal.forget_earlier(bench.lab)
+    renewal.next_key(bench.lab)
+    return []
+
+
 OPERATIONS = {
     "switchover": Operation(no_options, nothing),
     "failover": Operation(lose_primary, replace_lost, ended="accepts writes: nothing is lost"),
     "rejoin": Operation(lose_standby, nothing),
     "restore": Operation(to_now, commit_restore, keeps_rows=False),
     "failback": Operation(lose_region, nothing, keeps_rows=False),
+    "rotate_repository_key": Operation(describe_next_key, nothing),
 }
 
 

@@ -37,7 +37,7 @@ print(json.dumps([list(map(str, row)) for row in cursor.fetchall()] if cursor.de
 
 
 TOP = Path(__file__).resolve().parents[2]
-#: Seconds that a playbook of these tests may take; none of them gets as far as the work.
+#: Seconds that a playbook of these tests may take; most of them do not get as far as the work.
 PLAYBOOK_SECONDS = 120
 #: Seconds after which a frozen host goes on, whatever became of the test.
 FROZEN_SECONDS = 60
@@ -115,14 +115,16 @@ class Lab:
         answer = self.on(origin).run("python3 -c %s %s", CLIENT, asked)
         return Answer(json.loads(answer.stdout), "") if answer.rc == 0 else Answer([], answer.stderr)
 
-    def play(self, playbook: str, evidence: Path, *options: str, **variables: t.Any) -> Played:
+    def play(
+        self, playbook: str, evidence: Path, *options: str, seconds: float = PLAYBOOK_SECONDS, **variables: t.Any
+    ) -> Played:
         """Run a playbook as an operator does, confirmed unless ``variables`` say otherwise; None takes one away."""
         known = {"cluster": "lab", "confirm": "lab", "evidence_directory": str(evidence)}
         extra = {f"resilience_{name}": value for name, value in {**known, **variables}.items() if value is not None}
         ended = subprocess.run(
             ["ansible-playbook", "-i", self.directory / "inventory.yml", f"fraiseql.resilience.{playbook}",
              "-e", json.dumps(extra), *options],
-            capture_output=True, text=True, timeout=PLAYBOOK_SECONDS, cwd=TOP, check=False,
+            capture_output=True, text=True, timeout=seconds, cwd=TOP, check=False,
             # Molecule forces colours, which would stand among the words.
             env={
                 **os.environ, "ANSIBLE_CONFIG": str(TOP / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0",

@@ -271,7 +271,8 @@ def configuration(folder: Path, member: Member) -> str:
             f"repo{repo}-path={folder}/repo{repo}", f"repo{repo}-cipher-type=aes-256-cbc",
             f"repo{repo}-cipher-pass={PASSPHRASE}", f"repo{repo}-bundle=y", f"repo{repo}-retention-full=2",
         ]  # fmt: skip
-    lines += ["compress-type=zst", "process-max=2", "job-retry=0", "log-level-file=off", "start-fast=y", "archive-timeout=20"]
+    lines += ["compress-type=zst", "process-max=2", "job-retry=0", "log-level-file=off"]
+    lines += ["start-fast=y", "archive-timeout=20"]
     lines += [f"[{STANZA}]", f"pg1-path={member.data}", f"pg1-port={PORT}", f"pg1-socket-path={member.socket}", ""]
     return "\n".join(lines)
 

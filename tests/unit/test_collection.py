@@ -26,19 +26,13 @@ PLAYBOOKS = sorted([*(TOP / "playbooks").glob("*.yml"), *(TOP / "playbooks" / "d
 RUNS = ("meta", "plugins", "roles", "playbooks")
 #: Playbooks that can take a service away or data with it.
 DESTRUCTIVE = {
-    "switchover",
-    "failover",
-    "failback",
-    "rejoin",
-    "restore",
-    "restore_commit",
-    "repository_restore",
-    "controls",
+    "switchover", "failover", "failback", "rejoin", "restore", "restore_commit", "repository_restore", "controls",
+    "retire_repository_key", "rotate_certificates", "rotate_repository_key",
 } | {
     f"drills/{path.stem}"
     for path in (TOP / "playbooks" / "drills").glob("*.yml")
     if path.stem not in ("begin", "unknown")
-}
+}  # fmt: skip
 #: Where a list of tasks hides inside a play or a block.
 TASK_LISTS = ("pre_tasks", "tasks", "post_tasks", "handlers", "block", "rescue", "always")
 

@@ -32,6 +32,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import 
     ResilienceError,
     UnknownError,
 )
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.generations import serves
 
 PREFIX = "# lost: "
 PROC = Path("/proc")
@@ -42,13 +43,13 @@ NAMED = re.compile(r"(?:^|/)([0-9A-F]{24})-[0-9a-f]{40}(?:\.[a-z0-9]+)?\Z|(?:^|/
 
 
 def without(configuration: str, repo: int) -> str:
-    """The configuration with the repository's lines made comments."""
-    return re.sub(rf"^(repo{repo}-)", rf"{PREFIX}\1", configuration, flags=re.MULTILINE)
+    """The configuration with the repository's lines made comments, and those of earlier keys in the same place."""
+    return re.sub(rf"^(repo\d*{repo}-)", rf"{PREFIX}\1", configuration, flags=re.MULTILINE)
 
 
 def with_again(configuration: str, repo: int) -> str:
     """The configuration as it was."""
-    return re.sub(rf"^{re.escape(PREFIX)}(repo{repo}-)", r"\1", configuration, flags=re.MULTILINE)
+    return re.sub(rf"^{re.escape(PREFIX)}(repo\d*{repo}-)", r"\1", configuration, flags=re.MULTILINE)
 
 
 def repositories(configuration: str) -> list[int]:
@@ -60,7 +61,7 @@ def repositories(configuration: str) -> list[int]:
 
 def demand_another(configuration: str, repo: int) -> None:
     """:raises InputError: it is the only repository, so WAL would go nowhere."""
-    others = [number for number in repositories(configuration) if number != repo]
+    others = [number for number in repositories(configuration) if serves(number) and number != repo]
     if not others:
         raise InputError(
             f"repository {repo} is the only one that this host has, so it cannot be left out",

@@ -27,11 +27,12 @@ OK, NO_STANZA, NO_BACKUP, NO_DATA, MIXED, OTHER = 0, 1, 2, 3, 4, 99
 #: A repository with one of these can be read.
 READABLE = (OK, NO_BACKUP)
 
+WRONG_KEY = "the repository's key is wrong"
 #: What pgBackRest's complaint means, and what to do; the first that fits is told.
 MEANINGS: tuple[tuple[str, str, str], ...] = (
     (
         r"CryptoError: unable to flush|is or was the repo encrypted|key/value found outside of section",
-        "the repository's key is wrong",
+        WRONG_KEY,
         "check resilience_cipher_passphrase; a stanza keeps the passphrase that it was created with",
     ),
     (

@@ -270,9 +270,12 @@ def to_lsn(position: int) -> str:
 
 
 def _archived(repository: t.Mapping[str, t.Any], segment: Segment) -> bool:
-    """Whether repository 1 has it whole, so that the candidate gets it from there."""
-    archive = Path(repository["repo1_path"]) / "archive" / repository["stanza"]
-    return any(archive.glob(f"*/{segment.name[:16]}/{segment.name}-*"))
+    """Whether the repository host has it whole, under any key, so that the candidate gets it from there."""
+    paths = [one["repo1_path"] for one in repository.get("generations", [])] or [repository["repo1_path"]]
+    folder = Path("archive") / repository["stanza"]
+    return any(
+        found for path in paths for found in (Path(path) / folder).glob(f"*/{segment.name[:16]}/{segment.name}-*")
+    )
 
 
 def _piece(segment: Segment, begin: int, end: int) -> tuple[dict[str, t.Any], int]:

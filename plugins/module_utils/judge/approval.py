@@ -27,12 +27,12 @@ BOUND = frozenset({
     "resilience_accept_loss", "resilience_accept_unfenced", "resilience_candidate", "resilience_candidate_region",
     "resilience_drill_region_fault", "resilience_home_region", "resilience_lost_primary", "resilience_lost_region",
     "resilience_objectives", "resilience_rejoin_keep", "resilience_repository_before",
-    "resilience_repository_hide_newer", "resilience_scenario",
+    "resilience_repository_hide_newer", "resilience_retire_generation", "resilience_scenario",
 })  # fmt: skip
 BOUND_PREFIX = "resilience_restore_"
 
 #: Operations, and scenarios of a drill, after which data are gone whatever the parameters say.
-LOSING = frozenset({"restore_commit"})
+LOSING = frozenset({"restore_commit", "retire_repository_key"})
 LOSING_SCENARIOS = frozenset({
     "cross_region_restore", "data_loss", "members_lost", "ransomware", "region_lost", "repository_lost",
 })  # fmt: skip

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import verified
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.generations import serves
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery_end import lsn_to_int
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.verdict import Check, Verdict, worst
 
@@ -160,7 +161,9 @@ def repository_checks(cluster: Facts | None, window: Facts | None) -> list[Check
     if window is None:
         return [Check("repositories", Verdict.UNKNOWN, "the repository host could not be asked")]
     found = [Check(one["name"], Verdict(one["verdict"]), one["reason"] or "whole") for one in window["checks"]]
-    return found + [archive_check(repo, cluster, window) for repo in sorted({one["repo"] for one in window["windows"]})]
+    # No WAL goes to the repositories of an earlier key any more.
+    written = sorted({one["repo"] for one in window["windows"] if serves(one["repo"])})
+    return found + [archive_check(repo, cluster, window) for repo in written]
 
 
 def archive_check(repo: int, cluster: Facts | None, window: Facts) -> Check:

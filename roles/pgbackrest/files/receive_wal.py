@@ -50,7 +50,9 @@ class Receiver:
         self.settings: dict[str, t.Any] = descriptor["receiver"]
         self.members: list[dict[str, t.Any]] = descriptor["members"]
         self.stanza: str = descriptor["stanza"]
-        self.archive = Path(descriptor["repo1_path"]) / "archive" / self.stanza
+        # Of each key that is in use: what an earlier one holds need not be kept here either.
+        paths = [one["repo1_path"] for one in descriptor.get("generations", [])] or [descriptor["repo1_path"]]
+        self.archives = [Path(path) / "archive" / self.stanza for path in paths]
         self.program = str(Path(descriptor["bin_dir"]) / "pg_receivewal")
         self.directory = Path(self.settings["directory"])
         self.child: subprocess.Popen[bytes] | None = None
@@ -183,7 +185,7 @@ class Receiver:
                 path.unlink()
 
     def archived(self, segment: str) -> bool:
-        return any(self.archive.glob(f"*/{segment[:16]}/{segment}-*"))
+        return any(found for archive in self.archives for found in archive.glob(f"*/{segment[:16]}/{segment}-*"))
 
     def tell(self, state: str, source: str | None, reason: str) -> None:
         if self.told == (state, source):

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import typing as t
+from pathlib import Path
 
 import pytest
 
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import keys
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Completed
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import CommandFailed, InputError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.wal_chain import segment_name
@@ -17,7 +19,11 @@ from ansible_collections.fraiseql.resilience.plugins.modules import recovery_win
 
 
 class Host:
-    def __init__(self, segments: t.Iterable[int], code: int = 0, *, listing_fails: bool = False) -> None:
+    def __init__(
+        self, segments: t.Iterable[int], code: int = 0, *, listing_fails: bool = False,
+        message: str = "unable to verify certificate",
+    ) -> None:  # fmt: skip
+        self.message = message
         names = [segment_name(1, n) for n in segments]
         self.files = {f"{name[:16]}/{name}-{'a' * 40}.zst": {"type": "file", "size": 1, "time": 1000} for name in names}
         self.code = code
@@ -37,7 +43,7 @@ class Host:
         return self.said([{
             "name": "lab",
             "status": {"code": self.code, "message": "m"},
-            "repo": [{"key": 1, "status": {"code": self.code, "message": "unable to verify certificate"}}],
+            "repo": [{"key": 1, "status": {"code": self.code, "message": self.message}}],
             "db": [{"id": 1, "repo-key": 1, "system-id": 77, "version": "17"}],
             "archive": [{"id": "17-1", "database": {"id": 1, "repo-key": 1}, "min": "x", "max": "y"}],
             "backup": [backup],
@@ -79,6 +85,24 @@ def test_what_cannot_be_read_is_unknown_and_never_passed(host: Host) -> None:
     assert answer["verdict"] == "unknown" and answer["windows"] == []
     with pytest.raises(InputError):
         host.act({"type": "default"}, require=True)
+
+
+def test_a_wrong_key_is_told_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "DESCRIPTOR", tmp_path / "repository.json")
+    monkeypatch.setattr(keys, "CATALOGUES", tmp_path)
+    (tmp_path / "lab").mkdir()
+    message = "[CryptoError] key/value found outside of section at line 1: Salted__"
+
+    def reason() -> str:
+        return str(Host(range(9), code=99, message=message).act()["checks"][0]["reason"])
+
+    assert reason().endswith("the repository's key is wrong"), "nothing says which backup needs which"
+    (tmp_path / "lab/catalogue.jsonl").write_text('{"label": "F1", "key_id": "1a2b"}\n')
+    assert "backup F1 needs key 1a2b; given is none" in reason()
+    (tmp_path / "repository.json").write_text('{"generations": [{"key_id": "3c4d"}]}')
+    assert "backup F1 needs key 1a2b; given is 3c4d" in reason()
+    (tmp_path / "repository.json").write_text('{"generations": [{"key_id": "1a2b"}]}')
+    assert "1a2b" not in reason()
 
 
 def test_a_target_without_sense_is_refused_before_a_repository_is_asked() -> None:

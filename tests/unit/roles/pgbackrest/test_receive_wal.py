@@ -193,7 +193,7 @@ def left(receiver: t.Any) -> list[int]:
 def archive(receiver: t.Any, *numbers: int) -> None:
     for number in numbers:
         name = f"00000001{number:016X}"
-        folder = receiver.archive / "17-1" / name[:16]
+        folder = receiver.archives[-1] / "17-1" / name[:16]
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{name}-{'a' * 40}.zst").touch()
 
@@ -206,6 +206,16 @@ def test_old_segments_go_once_the_repository_has_them(receiver: t.Any) -> None:
     archive(receiver, 2, 3)
     receiver.prune()
     assert left(receiver) == [3], "the last one is where the next stream begins"
+
+
+def test_what_an_earlier_key_has_need_not_be_kept_either(receiver: t.Any, tmp_path: Path) -> None:
+    receiver.archives = [tmp_path / "archive/key-2", tmp_path / "archive"]
+    segments(receiver, 1, 2, 3)
+    archive(receiver, 1)
+    receiver.archives.reverse()
+    archive(receiver, 2)
+    receiver.prune()
+    assert left(receiver) == [3]
 
 
 def test_the_disk_is_bounded_even_if_nothing_is_archived(receiver: t.Any) -> None:
