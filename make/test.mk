@@ -2,7 +2,8 @@
 
 IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
 SCENARIOS ?= default bookworm
-SHELL_SCRIPTS = $(shell git ls-files --cached --others --exclude-standard | xargs -r grep -lE '^\#!(/usr/bin/env bash|/bin/(ba)?sh)$$')
+SHELL_SCRIPTS = $(shell git ls-files --cached --others --exclude-standard \
+  | xargs -r awk 'FNR == 1 && /^.!(\/usr\/bin\/env bash|\/bin\/(ba)?sh)$$/ { print FILENAME } { nextfile }')
 
 LAB_TESTS = $(SCENARIOS:%=lab-test-%)
 
