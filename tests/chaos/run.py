@@ -44,8 +44,9 @@ UNDECIDED = "The verdict is unknown"
 class Operation:
     """``before`` makes it necessary, and says with which options it is run; ``after`` makes the lab whole again.
 
-    ``keeps`` says which acknowledged rows have to be there afterwards: ``all``; those acknowledged ``before`` it was prepared,
-    where it goes back to a target; or ``since``, where what was lost before it is its reason. ``ended`` is what a run says that finds the operation at its end, and refuses to begin another one.
+    ``keeps`` says which acknowledged rows have to be there afterwards: ``all``; those acknowledged ``before`` it was
+    prepared, where it goes back to a target; or ``since``, where what was lost before is its reason. ``ended`` is what
+    a run says that finds the operation at its end, and refuses to begin another one.
     """
 
     before: t.Callable[[Bench], list[str]]
