@@ -19,6 +19,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import typing as t
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -46,12 +47,14 @@ UNDECIDED = "The verdict is unknown"
 class Operation:
     """``before`` makes it necessary, and says with which options it is run; ``after`` makes the lab whole again.
 
-    ``ended`` is what a run says that finds the operation at its end, and refuses to begin another one.
+    ``keeps`` says which acknowledged rows have to be there afterwards: ``all``; those acknowledged ``before`` it was
+    prepared, where it goes back to a target; or ``since``, where what was lost before is its reason. ``ended`` is what
+    a run says that finds the operation at its end, and refuses to begin another one.
     """
 
     before: t.Callable[[Bench], list[str]]
     after: t.Callable[[Bench], None]
-    keeps_rows: bool = True
+    keeps: str = "all"
     ended: str = ""
 
 
@@ -110,8 +113,8 @@ OPERATIONS = {
     "switchover": Operation(no_options, nothing),
     "failover": Operation(lose_primary, replace_lost, ended="accepts writes: nothing is lost"),
     "rejoin": Operation(lose_standby, nothing),
-    "restore": Operation(to_now, commit_restore, keeps_rows=False),
-    "failback": Operation(lose_region, nothing, keeps_rows=False),
+    "restore": Operation(to_now, commit_restore, keeps="before"),
+    "failback": Operation(lose_region, nothing, keeps="since"),
     "rotate_repository_key": Operation(describe_next_key, nothing),
 }
 
@@ -153,15 +156,19 @@ def disturbed(bench: Bench, name: str, kill_after: int) -> tuple[list[points.Tas
     """Run an operation, killed or not, and once more if it was. Its tasks, and what is wrong afterwards."""
     operation = OPERATIONS[name]
     with Witness(bench.lab, bench.gateway()) as witness:
+        asked_at = time.monotonic()
         options = operation.before(bench)
+        prepared_at = time.monotonic()
         tasks = killed(bench, name, kill_after, options)
         if kill_after:
             run_again(bench, name, options)
         operation.after(bench)
         witness.await_acks(50)
     wrong = health.problems(bench.lab)
-    if not wrong and operation.keeps_rows:
-        lost = health.lost(bench.lab, (attempt.number for attempt in witness.acked()))
+    if not wrong:
+        held = {"all": lambda _at: True, "before": lambda at: at < asked_at, "since": lambda at: at > prepared_at}
+        due = [attempt.number for attempt in witness.acked() if held[operation.keeps](attempt.moment)]
+        lost = health.lost(bench.lab, due)
         wrong = [f"{len(lost)} acknowledged rows are lost"] if lost else []
     return tasks, wrong
 
