@@ -126,7 +126,8 @@ def _recover(
             own.append(server.history())
             switch = last_switch(own[0][1])
         except UnknownError as error:
-            found.add(judge.reached(request.lsn, None, error.message))
+            died = isinstance(error, scratch_server.RecoveryDied)
+            found.add(judge.reached(request.lsn, None, error.message, died=died))
             raise _Failed from error
         found.seconds["replay"] = round(time.monotonic() - begin, 3)
         found.replayed_bytes = request.replayed_bytes

@@ -246,6 +246,9 @@ class Protected:
         text = self.configuration.read_text()
         for repo in (1, 2):
             shutil.copytree(self.folder / f"repo{repo}", folder / f"repo{repo}")
+            for path in (folder / f"repo{repo}/manifests" / STANZA).iterdir():
+                if path.name != self.manifest:  # of another test
+                    path.unlink()
             text = text.replace(f"{self.folder}/repo{repo}", f"{folder}/repo{repo}")
         (folder / "pgbackrest.conf").write_text(text)
         (folder / "scratch").mkdir(mode=0o700)
@@ -271,8 +274,14 @@ def configuration(folder: Path, member: Member) -> str:
             f"repo{repo}-path={folder}/repo{repo}", f"repo{repo}-cipher-type=aes-256-cbc",
             f"repo{repo}-cipher-pass={PASSPHRASE}", f"repo{repo}-bundle=y", f"repo{repo}-retention-full=2",
         ]  # fmt: skip
-    lines += ["compress-type=zst", "process-max=2", "job-retry=0", "log-level-file=off"]
-    lines += ["start-fast=y", "archive-timeout=20"]
+    lines += [
+        "compress-type=zst",
+        "process-max=2",
+        "job-retry=0",
+        "log-level-file=off",
+        "start-fast=y",
+        "archive-timeout=20",
+    ]
     lines += [f"[{STANZA}]", f"pg1-path={member.data}", f"pg1-port={PORT}", f"pg1-socket-path={member.socket}", ""]
     return "\n".join(lines)
 

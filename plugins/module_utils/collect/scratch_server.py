@@ -103,7 +103,7 @@ class Server:
 
         def answered() -> bool | None:
             if self.process.poll() is not None:
-                raise RecoveryDied(fatal_lines(self.log))
+                raise RecoveryDied(last_words(self.log))
             try:
                 return True if self.sql.value("SELECT pg_is_in_recovery()") == "f" else None
             except CommandError:
@@ -126,6 +126,12 @@ class Server:
         argv = [f"{place.bin_dir}/pg_ctl", "stop", "--wait", "--mode=fast", f"--timeout={STOP_SECONDS:g}"]
         self.scratch.run([*argv, f"--pgdata={self.scratch.data}"], timeout=STOP_SECONDS + 10, user=place.user)
         self.process.wait(STOP_SECONDS)
+
+
+def last_words(log: str) -> list[str]:
+    """Why a recovery died: what the guarded restore_command said last, and the server's fatal lines."""
+    guard = [line for line in log.splitlines() if line.startswith("restore_wal:")]
+    return [*guard[-1:], *fatal_lines(log)]
 
 
 @contextlib.contextmanager

@@ -40,15 +40,16 @@ def restored(label: str, complaint: str = "") -> Check:
     return Check(name, Verdict.UNKNOWN if away else Verdict.FAILED, f"backup {label}: {complaint}")
 
 
-def reached(target: int, lsn: str | None, reason: str) -> Check:
+def reached(target: int, lsn: str | None, reason: str, *, died: bool = True) -> Check:
     """Did the recovery end exactly at the LSN that somebody else than the repository had told?
 
-    :param lsn: where the server's own history says that it ended; None if it died.
+    :param lsn: where the server's own history says that it ended; None if it has not.
+    :param died: without an LSN, whether the server gave up; else the time was up.
     """
     name = "recovery: it ended at the target"
     wanted = lsn_text(target)
     if lsn is None:
-        return Check(name, Verdict.FAILED, f"{wanted} was not reached: {reason}")
+        return Check(name, Verdict.FAILED if died else Verdict.UNKNOWN, f"{wanted} was not reached: {reason}")
     if lsn_number(lsn) != target:
         return Check(name, Verdict.FAILED, f"it ended at {lsn} ({reason}) instead of {wanted}")
     return Check(name, Verdict.PASSED, f"PostgreSQL's history says: {reason}")

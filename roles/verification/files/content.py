@@ -39,13 +39,13 @@ def main(arguments: list[str]) -> int:
 
 
 def take(known: dict[str, t.Any], member: dict[str, t.Any]) -> int:
-    client = Client(command.run, member["stanza"], user=member["os_user"])
+    client = Client(command.run, member["stanza"], user=member["os_user"], options=("--log-level-file=off",))
     time.sleep(known["stagger_seconds"] * turn(member))
     fresh = [name for name in names(client, known["repos"][0]) if age(name) < known["fresh_seconds"]]
     if fresh:
         print(f"{fresh[-1].text} is fresh")
         return 0
-    limits = Limits(known["hashed_bytes"], known["hold_seconds"], timeout=known["timeout_seconds"])
+    limits = Limits(known["hashed_bytes"] or None, known["hold_seconds"], timeout=known["timeout_seconds"])
     manifest = content_manifest.take(member, limits, run=command.run)
     missed = 0
     for repo in known["repos"]:

@@ -168,7 +168,7 @@ FAULTS = {
         "standard",
         "recovery: it ended at the target",
         "failed",
-        "was not reached.*restore_wal|FATAL",
+        "was not reached: the recovery died: restore_wal: archive-get of [0-9A-F]{24} ended",
     ),
     gap_in_the_wal: ("standard", "repository 1: WAL has no gap", "failed", "missing: [0-9A-F]{24}"),
     backup_without_its_wal: ("standard", "repository 1: WAL has no gap", "failed", "missing: [0-9A-F]{24}"),

@@ -115,7 +115,7 @@ def test_what_is_unknown_is_refused(programs: Path, fork: Fork, what: str) -> No
 
 def content_of(protected: Protected, **more: t.Any) -> list[str]:
     facts = {
-        "repos": [1, 2], "hashed_bytes": None, "hold_seconds": 0.0, "stagger_seconds": 0, "fresh_seconds": 0,
+        "repos": [1, 2], "hashed_bytes": 0, "hold_seconds": 0.0, "stagger_seconds": 0, "fresh_seconds": 0,
         "timeout_seconds": 60,
     }  # fmt: skip
     path = protected.folder / "content.json"
