@@ -149,9 +149,9 @@ def encryption(bucket: Bucket) -> Check:
         return Check("encryption", Verdict.FAILED, f"{clear[0]} is not encrypted by pgBackRest; {words}")
     if store:
         return Check("encryption", Verdict.PASSED, store)
-    words = [bucket.samples.words or "there is no object to look into"]
-    words.append(bucket.encryption.words or "the bucket has no encryption")
-    return Check("encryption", Verdict.UNKNOWN, "; ".join(dict.fromkeys(words)))
+    told = [bucket.samples.words or "there is no object to look into"]
+    told.append(bucket.encryption.words or "the bucket has no encryption")
+    return Check("encryption", Verdict.UNKNOWN, "; ".join(dict.fromkeys(told)))
 
 
 def anonymous_access(tried: t.Mapping[str, str]) -> tuple[Verdict, str]:
