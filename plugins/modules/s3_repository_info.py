@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, FraiseQL contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Module s3_repository_info; collect/s3.py asks, judge/s3_repository.py and judge/object_versions.py judge."""
+"""Module s3_repository_info; collect/s3.py and s3_bucket.py ask, judge/s3_repository.py and two beside it judge."""
 
 from __future__ import annotations
 
@@ -107,10 +107,11 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import s3
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import s3, s3_bucket
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import ResilienceError, UnknownError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import object_versions, s3_repository
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.s3_repository import Told
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.second_repository import Demand
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.verdict import worst
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.window import utc
 
@@ -131,7 +132,7 @@ def argument_spec() -> dict[str, t.Any]:
 def act(params: dict[str, t.Any], now: float) -> dict[str, t.Any]:
     """The module's answer. ``now``: seconds since 1970."""
     store = s3.Store.of(params)
-    demand = s3_repository.Demand(
+    demand = Demand(
         retention_days=params["retention_days"],
         prefix=store.prefix,
         repo=params["repo"],
@@ -156,16 +157,16 @@ def act(params: dict[str, t.Any], now: float) -> dict[str, t.Any]:
 
 
 def look(
-    store: s3.Store, params: dict[str, t.Any], demand: s3_repository.Demand
+    store: s3.Store, params: dict[str, t.Any], demand: Demand
 ) -> tuple[s3_repository.Bucket, list[object_versions.Damage] | None]:
     """What the store tells, and what is damaged; None where it does not list versions."""
     writer = store.asked_by(params["writer_key"], params["writer_secret"]) if params["writer_key"] else None
     try:
         objects = s3.with_origins(store, s3.objects(store))
     except UnknownError as error:
-        return s3.bucket_facts(store, writer, Told(known=False, words=error.message)), None
+        return s3_bucket.bucket_facts(store, writer, Told(known=False, words=error.message)), None
     damages = object_versions.damages(objects, demand.retention_days)
-    return s3.bucket_facts(store, writer, Told(objects), Told(damages)), damages
+    return s3_bucket.bucket_facts(store, writer, Told(objects), Told(damages)), damages
 
 
 def main() -> None:

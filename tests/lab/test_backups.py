@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import typing as t
 import uuid
+from pathlib import Path
 
 import pytest
 from lab_hosts import Lab
@@ -135,3 +136,9 @@ def test_the_receiver_writes_what_was_just_committed(lab: Lab, application: dict
     assert slot == [["t"]]
     files = lab.said(repository(lab), "find /var/lib/fraiseql-resilience/received-wal -type f -name '*.partial'")
     assert files, "no segment is being received"
+
+
+def test_the_second_repository_survives_whoever_steals_the_clusters_key(lab: Lab, tmp_path: Path) -> None:
+    audit = lab.play("repository_audit", tmp_path / "evidence", confirm=None)
+    assert audit.rc == 0, audit.said
+    assert "refused with the cluster's key: delete versions, set versioning" in audit.said

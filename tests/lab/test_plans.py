@@ -86,3 +86,10 @@ def test_a_restore_is_planned(lab: Lab, tmp_path: Path) -> None:
         r"the recovery window is repository \d+, timeline \d+: \S+ \([^)]+\) to \S+ \([^)]+\)",
     )  # fmt: skip
     demand_untouched(lab, before)
+
+
+def test_a_repository_that_is_whole_is_left_as_it_is(lab: Lab, tmp_path: Path) -> None:
+    before = lab.standings()
+    plan = planned(lab, "repository_restore", tmp_path / "evidence")
+    demand_plan(plan, tmp_path / "evidence", r"0 objects, 0\.0 MB, .*nothing is damaged")
+    demand_untouched(lab, before)

@@ -195,8 +195,9 @@ def damages(objects: Objects, retention_days: float) -> list[Damage]:
         good = original(key, history, backups, objects.prefix)
         if good is None or history[0].id == good.id or objects.same(history[0], good):
             continue
-        later = history[: history.index(good)]
-        at = min(one.modified for one in later)
+        # Since it was last right: it may have been brought back from an earlier damage.
+        right = next(place for place, one in enumerate(history) if objects.same(one, good))
+        at = min(one.modified for one in history[:right])
         if history[0].marker:
             if not expired(objects.prefix, good, at, backups, oldest, retention_days):
                 found.append(Damage(key, "deleted", at))

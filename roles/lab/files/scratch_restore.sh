@@ -2,9 +2,9 @@
 # What a repository really gives back: it is restored beside everything else on this host, recovers to the end of its WAL, and
 # answers one question. Nothing of it stays, and nothing reaches a repository.
 #
-#   scratch_restore.sh REPO STANZA BIN_DIR DATABASE QUERY
+#   scratch_restore.sh REPO STANZA BIN_DIR DATABASE QUERY [BACKUP]
 set -euo pipefail
-repo=$1 stanza=$2 bin=$3 database=$4 query=$5
+repo=$1 stanza=$2 bin=$3 database=$4 query=$5 backup=${6:-}
 folder=$(mktemp -d /var/tmp/resilience-scratch.XXXXXX)
 
 # Its input may be this script.
@@ -25,7 +25,7 @@ mkdir -m 0700 "$folder/data"
 chown -R postgres: "$folder"
 
 as_postgres pgbackrest --config="$folder/pgbackrest.conf" --stanza="$stanza" --repo="$repo" --archive-mode=off \
-  --log-level-console=warn restore >&2
+  ${backup:+--set="$backup"} --log-level-console=warn restore >&2
 # Debian keeps these outside of the data.
 echo 'local all all trust' >"$folder/data/pg_hba.conf"
 : >"$folder/data/pg_ident.conf"

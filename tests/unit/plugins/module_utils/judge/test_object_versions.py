@@ -217,6 +217,13 @@ def test_a_copy_of_the_right_version_is_right_and_no_damage(bucket: Bucket) -> N
     assert (bucket.plan(10 * DAY), bucket.damages()) == ([], [])
 
 
+def test_a_second_damage_is_dated_by_itself(bucket: Bucket) -> None:
+    bucket.put(segment(3), 10 * DAY, "evil")
+    bucket.put(segment(3), 11 * DAY, "good")
+    bucket.delete(segment(3), 12 * DAY)
+    assert bucket.damages() == [Damage(segment(3), "deleted", 12 * DAY)]
+
+
 def test_a_copy_with_another_checksum_is_known_by_what_it_was_copied_from(bucket: Bucket) -> None:
     """As of an object that was uploaded in parts, or is encrypted by the store."""
     good = bucket.of(segment(3))[0]

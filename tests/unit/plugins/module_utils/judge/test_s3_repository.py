@@ -9,9 +9,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import s3_repository
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import s3_repository, second_repository
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.object_versions import DAY, Damage
-from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.s3_repository import Bucket, Demand, Told
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.s3_repository import Bucket, Told
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.second_repository import Demand
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.window import parse_time
 
 NOW = parse_time("2026-11-26 12:00:00+00")
@@ -277,4 +278,4 @@ def test_what_keeps_the_bucket_from_being_asked(problem: str, certificate: str, 
 
 
 def test_a_label_tells_when_the_backup_began() -> None:
-    assert s3_repository.label_time("20261125-010000F_20261126-110000I") == NOW - DAY / 24
+    assert second_repository.label_time("20261125-010000F_20261126-110000I") == NOW - DAY / 24
