@@ -37,7 +37,7 @@ PORTS = itertools.count(25500 + os.getpid() % 1000 * 4)
 CONFIGURATION = """[global]
 {repositories}
 compress-type=zst
-compress-level=1
+compress-level=3
 log-path={folder}/log
 lock-path={folder}/lock
 spool-path={folder}/spool
@@ -155,9 +155,16 @@ class Cluster:
         self.configure(standby=True)
 
     def kill(self, data: str = "data") -> None:
-        """The postmaster, as when its host is lost."""
-        with contextlib.suppress(OSError, ValueError):
-            os.kill(int((self.folder / data / "postmaster.pid").read_text().splitlines()[0]), signal.SIGKILL)
+        """The postmaster and all its children at once, as when their host is lost."""
+        postmaster = int((self.folder / data / "postmaster.pid").read_text().splitlines()[0])
+        own = [postmaster, *children(postmaster)]
+        for pid in own:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        end = time.monotonic() + 10
+        while any(cmdline(pid) for pid in own):
+            assert time.monotonic() < end
+            time.sleep(0.02)
 
     def stop(self) -> None:
         for data in ("standby", "data"):

@@ -171,6 +171,9 @@ def own_file_system(folder: Path, spare_mb: int) -> t.Iterator[None]:
         shutil.copytree(aside, folder, dirs_exist_ok=True, symlinks=True)
         subprocess.run(["chown", "-R", "postgres:postgres", str(folder)], check=True)
         yield
+        # The WAL that came meanwhile is not lost with it.
+        shutil.copytree(folder / "archive", aside / "archive", dirs_exist_ok=True, symlinks=True)
+        subprocess.run(["chown", "-R", "postgres:postgres", str(aside)], check=True)
     finally:
         subprocess.run(["umount", str(folder)], check=mounted.returncode == 0, capture_output=True)
         folder.rmdir()
