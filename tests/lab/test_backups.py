@@ -141,4 +141,4 @@ def test_the_receiver_writes_what_was_just_committed(lab: Lab, application: dict
 def test_the_second_repository_survives_whoever_steals_the_clusters_key(lab: Lab, tmp_path: Path) -> None:
     audit = lab.play("repository_audit", tmp_path / "evidence", confirm=None)
     assert audit.rc == 0, audit.said
-    assert "refused with the cluster's key: delete versions, set versioning" in audit.said
+    assert "key: delete versions, set versioning, set the lifecycle" in audit.said
