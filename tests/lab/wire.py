@@ -3,16 +3,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What goes over the wire, seen by a packet socket on this machine: root's, and nothing but the standard library.
 
-    python3 wire.py <seconds> <address,…>    words to look for on standard input, one a line; JSON on standard output
+    python3 wire.py <seconds> <address,…>    JSON on standard output
 
-It says "ready" on standard error once it looks. Each direction of each TCP connection is put together by its sequence
-numbers (a frame is seen once on each virtual interface that it passes) and read as TLS: a chain of records from its
-first byte, or, of a connection that was there before, from the first segment that begins like a record.
+The first line of its standard input is a JSON list of words to look for. It says "ready" on standard error once it
+looks, and ends when its input does, or after so many seconds. Each direction of each TCP connection is put together
+by its sequence numbers (a frame is seen once on each virtual interface that it passes) and read as TLS: a chain of
+records from its first byte, or, of a connection that was there before, from the first segment that begins like a
+record.
 """
 
 from __future__ import annotations
 
 import json
+import select
 import socket
 import struct
 import sys
@@ -116,7 +119,11 @@ def capture(seconds: float, addresses: set[str], words: list[str]) -> dict[str, 
         packets.settimeout(0.2)
         print("ready", file=sys.stderr, flush=True)
         end = time.monotonic() + seconds
+        asked = False
         while time.monotonic() < end:
+            if not asked and asked_to_end():
+                # What was sent until now is on its way still.
+                asked, end = True, min(end, time.monotonic() + 1)
             try:
                 found = tcp(packets.recv(262144))
             except TimeoutError:
@@ -133,6 +140,10 @@ def capture(seconds: float, addresses: set[str], words: list[str]) -> dict[str, 
     return {"dropped": dropped, "flows": [told(flow, stream, words) for flow, stream in streams.items()]}
 
 
+def asked_to_end() -> bool:
+    return bool(select.select([sys.stdin], [], [], 0)[0])
+
+
 def told(flow: Flow, stream: Stream, words: list[str]) -> dict[str, t.Any]:
     whole = b"\0".join(b"".join(segments) for _begins, segments in stream.pieces())
     seen = [word for word in words if word.encode() in whole]
@@ -140,4 +151,4 @@ def told(flow: Flow, stream: Stream, words: list[str]) -> dict[str, t.Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(capture(float(sys.argv[1]), set(sys.argv[2].split(",")), sys.stdin.read().splitlines())))
+    print(json.dumps(capture(float(sys.argv[1]), set(sys.argv[2].split(",")), json.loads(sys.stdin.readline()))))
