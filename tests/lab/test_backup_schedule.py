@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 SCHEDULED = ("1-full", "1-incr", "2-full")
 TIMERS = [*(f"resilience-backup@{name}.timer" for name in SCHEDULED), "resilience-backup-metrics.timer"]
 METRICS = "/var/lib/prometheus/node-exporter/resilience_backup.prom"
-#: Seconds between two writings of the metrics, and some.
+#: Two looks, a minute apart, and archive_timeout between them.
 METRICS_SECONDS = 200
 
 
