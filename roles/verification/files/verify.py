@@ -19,10 +19,11 @@ import json
 import re
 import socket
 import sys
+import time
 import typing as t
 from pathlib import Path
 
-from ansible_collections.fraiseql.resilience.plugins.module_utils import command, verification
+from ansible_collections.fraiseql.resilience.plugins.module_utils import command, forecasting, verification
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import scratch
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import ResilienceError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.verification import LEVELS
@@ -59,6 +60,8 @@ def main(arguments: list[str]) -> int:
         by="timer",
         host=socket.gethostname(),
     )
+    if order.level != "quick":
+        foretell(known, place)
     answer = verified(order, place)
     verification.record(answer, place)
     for check in answer["checks"]:
@@ -66,6 +69,15 @@ def main(arguments: list[str]) -> int:
             print(f"{check['verdict']}: {check['name']}: {check['reason']}")
     print(f"{given.what}: {answer['verdict']}, {len(answer['checks'])} checks, {answer['seconds']['total']} s")
     return CODES[answer["verdict"]]
+
+
+def foretell(known: dict[str, t.Any], place: scratch.Place) -> None:
+    """Say beforehand how long it will take, of which the verification is the test; it goes on without, too."""
+    try:
+        read = forecasting.read(known["stanza"], repos=known["repos"], root=place.state)
+        forecasting.foretold(read, {"rto_seconds": known.get("rto_seconds")}, time.time(), keep=True)
+    except ResilienceError as error:
+        print(f"not foretold: {error}")
 
 
 def clean(place: scratch.Place) -> int:

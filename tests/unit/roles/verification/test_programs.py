@@ -46,7 +46,7 @@ def known(fork: Fork, **more: t.Any) -> str:
     place = fork.place
     path = fork.folder / "verification.json"
     facts = {
-        "stanza": "orders", "user": "postgres", "bin_dir": place.bin_dir, "directory": str(place.root),
+        "stanza": "orders", "repos": [1, 2], "user": "postgres", "bin_dir": place.bin_dir, "directory": str(place.root),
         "configuration": place.configuration, "restore_command": place.restore_wal, "state": str(fork.folder / "state"),
         "rto_seconds": 600.0, "timeout_seconds": 300,
     }  # fmt: skip
@@ -75,6 +75,9 @@ def test_a_timer_verifies_and_appends_what_it_found(protected: Protected, progra
     )
     assert (second["level"], second["label"], second["verdict"]) == ("quick", None, "passed")
     assert "room" not in first
+    # What was foretold before is kept, so that the verification is its test; one that restores nothing is none.
+    [foretold] = (fork.folder / "state/verifications/orders/forecasts.jsonl").read_text().splitlines()
+    assert first["began_utc"] >= json.loads(foretold)["utc"]
 
 
 def test_what_is_not_good_ends_with_another_code_and_says_why(programs: Path, fork: Fork) -> None:
