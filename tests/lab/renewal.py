@@ -65,7 +65,7 @@ def new_certificates(lab: Lab, folder: Path, *, authority: bool = False, days: i
 
     The object store keeps its certificate, so with a new authority the former one stays trusted beside it.
     """
-    pki = lab.directory / "pki"
+    pki = (lab.directory / "pki").resolve()
     ca, ca_key = pki / "ca.crt", pki / "ca.key"
     if authority:
         ca, ca_key = folder / "ca.crt", folder / "ca.key"
