@@ -38,6 +38,12 @@ options:
   refill_from:
     description: Number of the repository that has the WAL which O(repo) missed, for O(state=present).
     type: int
+  made_anew:
+    description:
+      - Whether what O(repo) has not is looked for, with O(state=present), although it was never left out here.
+      - One that was made anew lacks the histories of the timelines that began before it.
+    type: bool
+    default: false
   config:
     description: pgBackRest's configuration on this host.
     type: path
@@ -104,6 +110,7 @@ def argument_spec() -> dict[str, t.Any]:
         "repo": {"type": "int", "default": 1},
         "state": {"type": "str", "choices": ["lost", "present"], "required": True},
         "refill_from": {"type": "int"},
+        "made_anew": {"type": "bool", "default": False},
         "config": {"type": "path", "default": "/etc/pgbackrest.conf"},
         "user": {"type": "str", "default": "postgres"},
         "timeout": {"type": "float", "default": 120.0},
@@ -158,12 +165,12 @@ def taken_back(
         return after, 0
     if after != before:
         lost_repository.write(path, after)
-    if not lost_repository.mark(repo).exists():
+    if not (lost_repository.mark(repo).exists() or params["made_anew"]):
         return after, 0
     count = 0
     if source is not None:
         count = lost_repository.refill(client, lost_repository.missed(client, client.info(), repo, source), source)
-    lost_repository.mark(repo).unlink()
+    lost_repository.mark(repo).unlink(missing_ok=True)
     return after, count
 
 

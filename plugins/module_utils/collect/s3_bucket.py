@@ -14,7 +14,7 @@ import json
 import typing as t
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.s3 import Store, ask, code_of
-from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.object_versions import Version
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.object_versions import Version, own, within
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.s3_repository import Bucket, Told
 
 with contextlib.suppress(ImportError):
@@ -74,10 +74,14 @@ def samples(client: t.Any, store: Store, objects: Told) -> Told:
     """Whether a few objects, the newest of each kind, begin as an encrypted file does."""
     if not objects.known:
         return objects
-    current = [one for one in objects.value.versions if one.latest and not one.marker and one.size >= len(ENCRYPTED)]
+    current = [
+        one
+        for one in objects.value.versions
+        if one.latest and not one.marker and one.size >= len(ENCRYPTED) and own(store.prefix, one.key)
+    ]
     by_kind: dict[tuple[str, str], Version] = {}
     for one in sorted(current, key=lambda version: version.modified):
-        by_kind[one.key[len(store.prefix) :].partition("/")[0], one.key.rpartition(".")[2]] = one
+        by_kind[within(store.prefix, one.key)[1][0], one.key.rpartition(".")[2]] = one
     keys = [one.key for one in sorted(by_kind.values(), key=lambda version: -version.modified)[:SAMPLES]]
     span = f"bytes=0-{len(ENCRYPTED) - 1}"
 

@@ -13,6 +13,7 @@ taken from its first version instead.
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import dataclass, field
 
@@ -21,6 +22,8 @@ DAY = 86400.0
 REWRITTEN = ("archive.info", "archive.info.copy", "backup.info", "backup.info.copy", "backup.manifest.copy")
 REWRITTEN_ENDS = (".history", ".backup")
 MANIFEST = "backup.manifest"
+#: The folder of a repository whose key serves no more, within the other one's.
+GENERATION = re.compile(r"key-\d+/")
 
 
 @dataclass(frozen=True)
@@ -140,22 +143,34 @@ class Backups:
         return any(at - self.complete[one] >= retention_days * DAY for one in newer)
 
     def oldest(self, retention_days: float) -> dict[str, float]:
-        """By stanza, when the oldest backup began that is there, or would be if nobody had destroyed it."""
+        """By the stanza's folder, when the oldest backup began that is there, or would be if it were not destroyed."""
         found: dict[str, float] = {}
         for folder in self.complete:
             if folder in self.deleted and self.expired(folder, self.deleted[folder], retention_days):
                 continue
-            stanza = folder.split("/")[-2]
+            stanza = folder.rpartition("/")[0]
             found[stanza] = min(found.get(stanza, self.began[folder]), self.began[folder])
         return found
 
 
+def within(prefix: str, key: str) -> tuple[str, list[str]]:
+    """The folder of the repository that an object belongs to, and the parts of its path there."""
+    generation = GENERATION.match(key, len(prefix))
+    root = prefix + (generation[0] if generation else "")
+    return root, key[len(root) :].split("/")
+
+
+def own(prefix: str, key: str) -> bool:
+    """Is it pgBackRest's? Beside its folders stands what it carries for others, who write and remove as they like."""
+    return within(prefix, key)[1][0] in ("archive", "backup")
+
+
 def backup_folder(prefix: str, key: str) -> str | None:
-    """The folder of the backup that an object belongs to: ``<prefix>backup/<stanza>/<label>``."""
-    parts = key[len(prefix) :].split("/")
+    """The folder of the backup that an object belongs to: ``<root>backup/<stanza>/<label>``."""
+    root, parts = within(prefix, key)
     if len(parts) < 4 or parts[0] != "backup" or not parts[2][:8].isdigit():
         return None
-    return prefix + "/".join(parts[:3])
+    return root + "/".join(parts[:3])
 
 
 def first_after(history: t.Sequence[Version], moment: float) -> float:
@@ -176,7 +191,7 @@ def original(key: str, history: t.Sequence[Version], backups: Backups, prefix: s
     puts = [one for one in history if not one.marker]
     if not puts:
         return None
-    if rewritten(key):
+    if rewritten(key) or not own(prefix, key):
         return puts[0]
     complete = backups.complete.get(backup_folder(prefix, key) or "")
     if complete is None or key.endswith(f"/{MANIFEST}"):
@@ -192,7 +207,7 @@ def damages(objects: Objects, retention_days: float) -> list[Damage]:
     unfinished = set(backups.began) - set(backups.complete)
     found = []
     for key, history in histories.items():
-        good = original(key, history, backups, objects.prefix)
+        good = original(key, history, backups, objects.prefix) if own(objects.prefix, key) else None
         if good is None or history[0].id == good.id or objects.same(history[0], good):
             continue
         # Since it was last right: it may have been brought back from an earlier damage.
@@ -213,9 +228,10 @@ def expired(
     folder = backup_folder(prefix, good.key)
     if folder is not None:
         return backups.expired(folder, at, retention_days)
-    parts = good.key[len(prefix) :].split("/")
+    root, parts = within(prefix, good.key)
     if parts[0] == "archive" and len(parts) > 3:
-        return parts[1] in oldest and good.modified < oldest[parts[1]]
+        stanza = f"{root}backup/{parts[1]}"
+        return stanza in oldest and good.modified < oldest[stanza]
     return not rewritten(good.key) and at - good.modified >= retention_days * DAY
 
 
@@ -248,7 +264,7 @@ def _in_time(history: t.Sequence[Version]) -> list[Version]:
 
 def _newer(key: str, history: t.Sequence[Version], before: float, backups: Backups, prefix: str) -> Version | None:
     later = [one for one in history if one.modified >= before]
-    if rewritten(key) and later and not later[0].marker:
+    if (rewritten(key) or not own(prefix, key)) and later and not later[0].marker:
         return later[0]
     return original(key, later, backups, prefix)
 

@@ -42,7 +42,7 @@ def compared(demand: Demand, window: Facts | None, now: float) -> list[Check]:
 
 
 def _whole(demand: Demand, window: Facts) -> tuple[Verdict, str]:
-    own = [one for one in window.get("checks", []) if one["name"].startswith(f"repository {demand.repo}")]
+    own = [one for one in window.get("checks", []) if one["name"].startswith(f"repository {demand.repo}:")]
     bad = [one for one in own if one["verdict"] != Verdict.PASSED.value]
     if bad:
         worst = next((one for one in bad if one["verdict"] == Verdict.FAILED.value), bad[0])

@@ -128,6 +128,20 @@ def test_it_is_taken_back_with_what_it_missed_and_nothing_else(member: Member) -
     assert member.ran == [], "where nothing was left out, nothing is asked"
 
 
+def test_one_that_was_made_anew_gets_the_histories_from_before_it(member: Member) -> None:
+    """Nobody left it out: its host was lost, and another one took its place before anybody did."""
+    member.held[1] = segments("000000020000000000000007")
+    member.held[2] = {
+        **segments("000000010000000000000005", "000000020000000000000006", "000000020000000000000007"),
+        "00000002.history": {"type": "file", "size": 1, "time": 1},
+    }  # fmt: skip
+    assert member.act("present", refill_from=2)["refilled"] == 0
+    answer = member.act("present", refill_from=2, made_anew=True)
+    assert (answer["changed"], answer["refilled"]) == (True, 1)
+    assert "00000002.history" in member.held[1]
+    assert member.act("present", refill_from=2, made_anew=True)["changed"] is False
+
+
 def test_one_that_still_does_not_answer_stays_lost(member: Member) -> None:
     member.act("lost")
     member.answers = False

@@ -33,6 +33,8 @@ def filled(store: t.Any, **given: t.Any) -> str:
     bucket = store.bucket(**given)
     for key in KEYS:
         store.cluster.put_object(Bucket=bucket, Key=f"pgbackrest/{key}", Body=SALTED)
+    # The catalogue of backups, in the clear on purpose.
+    store.cluster.put_object(Bucket=bucket, Key="pgbackrest/resilience/lab/catalogue.jsonl", Body=b'{"label": "one"}')
     return t.cast(str, bucket)
 
 

@@ -129,6 +129,29 @@ def test_deleted_and_overwritten_objects_are_damage_since_the_first(bucket: Buck
     ]
 
 
+def test_what_stands_beside_pgbackrests_folders_is_no_damage_and_comes_back(bucket: Bucket) -> None:
+    """As the catalogue, which is written anew with each backup, and manifests of content, which others remove."""
+    catalogue, manifest = PREFIX + "resilience/lab/catalogue.jsonl", PREFIX + "manifests/lab/1.json"
+    bucket.put(catalogue, 1 * DAY, "one")
+    good = bucket.put(catalogue, 2 * DAY, "two")
+    kept = bucket.put(manifest, 2 * DAY)
+    bucket.put(catalogue, 10 * DAY, "evil")
+    bucket.delete(manifest, 10 * DAY)
+    assert bucket.damages() == []
+    assert bucket.plan(10 * DAY) == [("unmark", manifest, kept.id), ("copy", catalogue, good.id)]
+
+
+def test_a_repository_with_an_earlier_key_is_judged_by_its_own_backups(bucket: Bucket) -> None:
+    earlier = PREFIX + "key-1/"
+    bucket.put(f"{earlier}archive/lab/17-1/0000000100000000/{'0' * 23}1-{'0' * 40}.zst", 1)
+    for name, at in (("bundle/1", 1 * DAY), ("backup.manifest", 1 * DAY)):
+        bucket.put(f"{earlier}backup/lab/20261001-000000F/{name}", at)
+    bucket.delete(f"{earlier}archive/lab/17-1/0000000100000000/{'0' * 23}1-{'0' * 40}.zst", 2 * DAY)
+    assert bucket.damages() == []
+    bucket.delete(f"{earlier}backup/lab/20261001-000000F/backup.manifest", 3 * DAY)
+    assert [one.key for one in bucket.damages()] == [f"{earlier}backup/lab/20261001-000000F/backup.manifest"]
+
+
 def test_without_any_backup_wal_does_not_expire() -> None:
     bucket = Bucket()
     bucket.put(segment(1), 5)
