@@ -7,9 +7,9 @@ SHELL_SCRIPTS = $(shell git ls-files --cached --others --exclude-standard \
 
 LAB_TESTS = $(SCENARIOS:%=lab-test-%)
 
-.PHONY: test test-fast lint unit sanity docs lab-test $(LAB_TESTS)
+.PHONY: test test-fast lint unit real sanity docs lab-test $(LAB_TESTS)
 
-test: test-fast lab-test ## Everything: lint, unit tests, sanity, and the molecule scenarios of SCENARIOS
+test: test-fast real lab-test ## Everything: lint, unit tests, sanity, real servers, and the molecule scenarios of SCENARIOS
 
 test-fast: lint unit sanity ## What needs no lab: lint, unit tests, ansible-test sanity (about 3 minutes)
 
@@ -31,10 +31,13 @@ lint: setup build/import/ansible_collections/fraiseql/resilience ## Every linter
 	$(IN_VENV) python scripts/benchmarks_page.py --check
 	scripts/lint_collection.sh
 
-# Unit tests make small clusters and repositories of their own, on this machine.
 unit: setup ## Unit tests, and what is true of every role, module and playbook
-	scripts/debian_packages.sh pgbackrest postgresql python3-psycopg2 zstd
-	$(IN_VENV) pytest
+	$(IN_VENV) pytest -m 'not real' --numprocesses auto
+
+# Small clusters and repositories of their own, on this machine.
+real: setup ## Tests that make PostgreSQL servers and pgBackRest repositories here, and spoil them
+	scripts/debian_packages.sh libfaketime pgbackrest postgresql python3-psycopg2 zstd
+	$(IN_VENV) pytest -m real
 
 sanity: setup ## ansible-test sanity, without a container and without ignores
 	tests/sanity/run.sh

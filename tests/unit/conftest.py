@@ -34,6 +34,13 @@ PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 STANZA = "orders"
 PASSPHRASE = "a passphrase of a test"
 PORT = 25433
+#: Tests with servers of their own making.
+REAL_FILES = (
+    "test_backup_faults.py",
+    "test_key_rotation.py",
+    "test_probe_postgresql.py",
+    "test_s3_repository_postgresql.py",
+)
 
 CONTENT = """
 CREATE ROLE clerk LOGIN PASSWORD 'ink' CREATEDB;
@@ -58,6 +65,14 @@ CREATE MATERIALIZED VIEW heavy AS SELECT * FROM item WHERE weight > 500;
 SELECT lo_from_bytea(4711, 'a large object');
 ALTER DATABASE postgres SET datestyle = 'German';
 """
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What asks for real servers is slower by far: ``make real`` runs it, ``make unit`` the rest."""
+    for item in items:
+        servers = {"protected", "fork", "object_store"} & set(getattr(item, "fixturenames", ()))
+        if servers or item.path.name in REAL_FILES:
+            item.add_marker(pytest.mark.real)
 
 
 def why_not() -> str | None:
