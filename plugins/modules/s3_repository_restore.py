@@ -93,6 +93,7 @@ steps:
   sample: [{action: copy, key: pgbackrest/archive/orders/archive.info, version: 3sL4kqtJlcpXroDTDmJ, size: 368}]
 """
 
+import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
@@ -105,7 +106,9 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.window i
 #: Steps that are told.
 TOLD = 100
 #: How often what is there is looked at again: a store may tell two markers of the same second in either order.
-ROUNDS = 3
+ROUNDS = 4
+#: Seconds after which a store's clock, which shows whole ones, tells what was written from what was there before.
+GRAIN = 1.1
 
 
 def argument_spec() -> dict[str, t.Any]:
@@ -130,8 +133,8 @@ def act(params: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
     s3.demand_versioned(store)
     found = look(store, params)
     before = given if given is not None else first_damage(found, params["retention_days"])
-    first = [] if before is None else object_versions.plan(found, before, params["hide_newer"])
-    if first and before is not None and not check_mode:
+    first = steps_of(found, params, before)
+    if not check_mode:
         carry_out(store, params, before, first)
     return answer(before, first)
 
@@ -145,21 +148,33 @@ def first_damage(found: object_versions.Objects, retention_days: float) -> float
     return damages[0].at if damages else None
 
 
-def carry_out(store: s3.Store, params: dict[str, t.Any], before: float, steps: list[object_versions.Step]) -> None:
+def steps_of(
+    found: object_versions.Objects, params: dict[str, t.Any], before: float | None
+) -> list[object_versions.Step]:
+    """What is left to do: bring back first, then see that the WAL which was archived last is the newest."""
+    planned = [] if before is None else object_versions.plan(found, before, params["hide_newer"])
+    return planned or object_versions.overtaken(found)
+
+
+def carry_out(
+    store: s3.Store, params: dict[str, t.Any], before: float | None, steps: list[object_versions.Step]
+) -> None:
     """Take the steps, look again, and go on until nothing is left.
 
     :raises UnknownError: something is left after all.
     """
     for _round in range(ROUNDS):
-        s3.take(store, steps, params["workers"])
-        steps = object_versions.plan(look(store, params), before, params["hide_newer"])
         if not steps:
             return
-    raise UnknownError(
-        f"{len(steps)} objects are not what they were before {utc(before)}, the first is {steps[0].key}",
-        next_step="see that nobody writes to the bucket with the stolen key, then run this again",
-        changed=True,
-    )
+        time.sleep(GRAIN)
+        s3.take(store, steps, params["workers"])
+        steps = steps_of(look(store, params), params, before)
+    if steps:
+        raise UnknownError(
+            f"{len(steps)} objects are not what they were, the first is {steps[0].key}",
+            next_step="see that nobody writes to the bucket with the stolen key, then run this again",
+            changed=True,
+        )
 
 
 def answer(before: float | None, steps: list[object_versions.Step]) -> dict[str, t.Any]:

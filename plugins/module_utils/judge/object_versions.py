@@ -22,6 +22,8 @@ DAY = 86400.0
 REWRITTEN = ("archive.info", "archive.info.copy", "backup.info", "backup.info.copy", "backup.manifest.copy")
 REWRITTEN_ENDS = (".history", ".backup")
 MANIFEST = "backup.manifest"
+#: A segment of WAL, as pgBackRest names it.
+SEGMENT = re.compile(r"[0-9A-F]{24}-[0-9a-f]{40}(\.[a-z0-9]+)?\Z")
 #: The folder of a repository whose key serves no more, within the other one's.
 GENERATION = re.compile(r"key-\d+/")
 
@@ -255,6 +257,29 @@ def plan(objects: Objects, before: float, hide_newer: bool = False) -> list[Step
         if step is not None:
             found.append(step)
     return found
+
+
+def overtaken(objects: Objects) -> list[Step]:
+    """What makes the WAL that was archived last the newest again, where a copy of older WAL looks newer now.
+
+    Who looks for the timeline to follow takes the one that was archived last.
+    """
+    newest: dict[str, tuple[float, str, Version, Version]] = {}
+    latest: dict[str, float] = {}
+    for key, history in objects.histories().items():
+        current = history[0]
+        if current.marker or not SEGMENT.fullmatch(key.rpartition("/")[2]):
+            continue
+        root, parts = within(objects.prefix, key)
+        folder = root + "/".join(parts[:3])
+        first = min((one for one in history if objects.same(current, one)), key=lambda one: one.modified)
+        newest[folder] = max(newest.get(folder, (0.0, "", first, current)), (first.modified, key, first, current))
+        latest[folder] = max(latest.get(folder, 0.0), current.modified)
+    return [
+        Step("copy", key, first)
+        for folder, (_written, key, first, current) in newest.items()
+        if current.modified < latest[folder]
+    ]
 
 
 def _in_time(history: t.Sequence[Version]) -> list[Version]:

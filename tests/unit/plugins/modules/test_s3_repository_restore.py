@@ -211,7 +211,7 @@ def test_whoever_destroys_faster_than_it_is_brought_back_is_told(
         return 0
 
     monkeypatch.setattr(s3, "take", nothing)
-    with pytest.raises(UnknownError, match="15 objects are not what they were") as told:
+    with pytest.raises(UnknownError, match="15 objects are not what they were, the first") as told:
         repository.act(before=before)
     assert told.value.changed
 

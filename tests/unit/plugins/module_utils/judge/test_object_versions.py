@@ -15,6 +15,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.object_v
     Objects,
     Version,
     damages,
+    overtaken,
     plan,
 )
 
@@ -245,6 +246,28 @@ def test_a_second_damage_is_dated_by_itself(bucket: Bucket) -> None:
     bucket.put(segment(3), 11 * DAY, "good")
     bucket.delete(segment(3), 12 * DAY)
     assert bucket.damages() == [Damage(segment(3), "deleted", 12 * DAY)]
+
+
+NEXT_TIMELINE = WAL.replace("0000000100000000/", "0000000200000000/")
+
+
+def test_the_wal_that_was_archived_last_is_the_newest_again(bucket: Bucket) -> None:
+    """Only older WAL had to be copied, and whoever looks for the timeline to follow takes the one archived last."""
+    last = bucket.put(NEXT_TIMELINE.format("000000020000000000000004"), 9 * DAY)
+    assert overtaken(bucket.objects) == []
+    bucket.put(segment(3), 10 * DAY, "evil")
+    bucket.put(segment(3), 11 * DAY, "good")
+    [step] = overtaken(bucket.objects)
+    assert (step.action, step.key, step.version and step.version.id) == ("copy", last.key, last.id)
+    bucket.put(last.key, 11 * DAY + 2, "good")
+    assert (overtaken(bucket.objects), bucket.plan(10 * DAY), bucket.damages()) == ([], [], [])
+
+
+def test_wal_that_came_since_is_newer_than_any_copy(bucket: Bucket) -> None:
+    bucket.put(segment(2), 10 * DAY, "evil")
+    bucket.put(segment(2), 11 * DAY, "good")
+    bucket.put(segment(4), 11 * DAY + 1)
+    assert overtaken(bucket.objects) == []
 
 
 def test_a_copy_with_another_checksum_is_known_by_what_it_was_copied_from(bucket: Bucket) -> None:
