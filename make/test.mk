@@ -7,9 +7,9 @@ SHELL_SCRIPTS = $(shell git ls-files --cached --others --exclude-standard \
 
 LAB_TESTS = $(SCENARIOS:%=lab-test-%)
 
-.PHONY: test test-fast lint unit real sanity docs lab-test $(LAB_TESTS)
+.PHONY: test test-fast lint unit slow sanity docs lab-test $(LAB_TESTS)
 
-test: test-fast real lab-test ## Everything: lint, unit tests, sanity, real servers, and the molecule scenarios of SCENARIOS
+test: test-fast slow lab-test ## Everything: lint, unit tests, sanity, real servers, and the molecule scenarios of SCENARIOS
 
 test-fast: lint unit sanity ## What needs no lab: lint, unit tests, ansible-test sanity (about 3 minutes)
 
@@ -32,12 +32,12 @@ lint: setup build/import/ansible_collections/fraiseql/resilience ## Every linter
 	scripts/lint_collection.sh
 
 unit: setup ## Unit tests, and what is true of every role, module and playbook
-	$(IN_VENV) pytest -m 'not real' --numprocesses auto
+	$(IN_VENV) pytest -m 'not slow' --numprocesses auto
 
-# Small clusters and repositories of their own, on this machine.
-real: setup ## Tests that make PostgreSQL servers and pgBackRest repositories here, and spoil them
+# With small clusters and repositories of their own, on this machine.
+slow: setup ## Tests that make PostgreSQL servers and pgBackRest repositories here, and spoil them
 	scripts/debian_packages.sh libfaketime pgbackrest postgresql python3-psycopg2 zstd
-	$(IN_VENV) pytest -m real
+	$(IN_VENV) pytest -m slow
 
 sanity: setup ## ansible-test sanity, without a container and without ignores
 	tests/sanity/run.sh

@@ -34,12 +34,14 @@ PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 STANZA = "orders"
 PASSPHRASE = "a passphrase of a test"
 PORT = 25433
-#: Tests with servers of their own making.
-REAL_FILES = (
+#: Tests with servers of their own making, or with whole playbooks.
+SLOW_FILES = (
     "test_backup_faults.py",
     "test_key_rotation.py",
+    "test_other_sites.py",
     "test_probe_postgresql.py",
     "test_s3_repository_postgresql.py",
+    "test_site_check.py",
 )
 
 CONTENT = """
@@ -68,11 +70,11 @@ ALTER DATABASE postgres SET datestyle = 'German';
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What asks for real servers is slower by far: ``make real`` runs it, ``make unit`` the rest."""
+    """What takes minutes is for ``make slow``; ``make unit`` runs the rest."""
     for item in items:
         servers = {"protected", "fork", "object_store"} & set(getattr(item, "fixturenames", ()))
-        if servers or item.path.name in REAL_FILES:
-            item.add_marker(pytest.mark.real)
+        if servers or item.path.name in SLOW_FILES:
+            item.add_marker(pytest.mark.slow)
 
 
 def why_not() -> str | None:
