@@ -8,6 +8,7 @@ from __future__ import annotations
 import getpass
 import subprocess
 import sys
+import tempfile
 import typing as t
 from pathlib import Path
 
@@ -41,10 +42,12 @@ pg1-path=/var/lib/postgresql/17/main
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> scratch.Place:
+def place(tmp_path: Path) -> t.Iterator[scratch.Place]:
     configuration = tmp_path / "pgbackrest.conf"
     configuration.write_text(HOST)
-    return scratch.Place("/nowhere", getpass.getuser(), tmp_path / "scratch", str(configuration))
+    # pytest's own folder is too deep for a socket.
+    with tempfile.TemporaryDirectory(prefix="scratch-") as folder:
+        yield scratch.Place("/nowhere", getpass.getuser(), Path(folder) / "scratch", str(configuration))
 
 
 def test_a_copys_configuration_knows_one_repository_and_no_member() -> None:
