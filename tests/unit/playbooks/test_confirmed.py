@@ -23,6 +23,9 @@ FIRST = {
     "rejoin": "Observer.1",
     "restore": "Observer.1",
     "restore_commit": "9-pg.A",
+    "retire_repository_key": "repo",
+    "rotate_certificates": "repo",
+    "rotate_repository_key": "repo",
     "switchover": "Observer.1",
 }
 CLUSTER = "Orders-1.eu"
