@@ -200,7 +200,8 @@ def configuration(host: str, stanza: str, repo: int, folder: Path) -> str:
         raise InputError(f"this host's configuration of pgBackRest has no repository {repo}")
     return "\n".join(
         [
-            "[global]", *kept, "archive-async=n", "log-level-file=off",
+            # An earlier key's repository stands in several sections.
+            "[global]", *dict.fromkeys(kept), "archive-async=n", "log-level-file=off",
             f"lock-path={folder}/lock", f"spool-path={folder}/spool", f"[{stanza}]", f"pg1-path={folder}/data", "",
         ]
     )  # fmt: skip

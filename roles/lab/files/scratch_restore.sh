@@ -17,7 +17,7 @@ trap remove EXIT
 
 {
   echo '[global]'
-  grep -E '^(repo[0-9]+-|io-timeout|process-max)' /etc/pgbackrest.conf
+  grep -E '^(repo[0-9]+-|io-timeout|process-max)' /etc/pgbackrest.conf | sort -u
   printf '%s=%s\n' log-path "$folder" lock-path "$folder/lock" spool-path "$folder"
   printf '[%s]\npg1-path=%s\n' "$stanza" "$folder/data"
 } >"$folder/pgbackrest.conf"

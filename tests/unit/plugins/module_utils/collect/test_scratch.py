@@ -101,6 +101,12 @@ def test_room_is_that_of_the_disk_that_the_place_will_be_on(tmp_path: Path) -> N
     assert scratch.Place("/x", root=tmp_path / "not" / "yet").free_bytes() > 0
 
 
+def test_what_stands_in_several_sections_is_told_once() -> None:
+    twice = HOST + "[orders:restore]\nrepo2-type=s3\n"
+    lines = scratch.configuration(twice, "orders", 2, Path("/scratch/restore-x")).splitlines()
+    assert lines.count("repo2-type=s3") == 1
+
+
 def test_a_path_that_leaves_no_room_for_a_socket_is_refused(place: scratch.Place, tmp_path: Path) -> None:
     long = scratch.Place("/x", place.user, tmp_path / ("long" * 20), place.configuration)
     with pytest.raises(InputError, match="too long"), scratch.made(long, "orders", 1, run=command.run):
