@@ -46,7 +46,7 @@ def run(*command: str) -> subprocess.Popen[str]:
 
 @pytest.fixture(scope="module")
 def wire(lab: Lab) -> Wire:
-    marker, in_clear = (f"wire-marker-{uuid.uuid4()}" for _ in range(2))
+    marker, in_clear = (f"wire-marker-{uuid.uuid4()}" for _way in range(2))
     secrets = [value for value in lab.secrets.values() if len(value) >= SECRET_LENGTH]
     hosts = {host for group in ("members", "repositories", "gateways", "observers") for host in lab.group(group)}
     addresses = [lab.variable(host, "ansible_host") for host in sorted(hosts)]

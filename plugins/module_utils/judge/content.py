@@ -61,7 +61,7 @@ def not_tested(expected: Facts) -> list[str]:
     return [*found, "content of unlogged, temporary and foreign tables, which no backup holds"]
 
 
-Pair = tuple[t.Mapping[str, t.Any] | None, t.Mapping[str, t.Any] | None]
+Pair: t.TypeAlias = "tuple[t.Mapping[str, t.Any] | None, t.Mapping[str, t.Any] | None]"
 
 
 def _relations(expected: Facts, found: Facts) -> dict[str, Pair]:

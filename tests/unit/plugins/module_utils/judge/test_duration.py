@@ -67,8 +67,8 @@ def test_an_interval_is_never_a_point() -> None:
 
 
 def test_newer_measurements_count_more() -> None:
-    old = [Sample(GIB, 10.0, 0.25) for _ in range(4)]
-    new = [Sample(GIB, 20.0, 1.0) for _ in range(3)]
+    old = [Sample(GIB, 10.0, 0.25) for _time in range(4)]
+    new = [Sample(GIB, 20.0, 1.0) for _time in range(3)]
     assert fitted(old + new).at(GIB).seconds == pytest.approx(20)
 
 

@@ -45,8 +45,8 @@ WINDOW: dict[str, t.Any] = {
 }
 
 
-def judged(window: t.Any = WINDOW, demand: Demand = DEMAND, **given: t.Any) -> dict[str, tuple[str, str]]:
-    checks = s3_repository.judge(Bucket(**{**GOOD, **given}), demand, window, NOW)
+def judged(window: t.Any = "whole", demand: Demand = DEMAND, **given: t.Any) -> dict[str, tuple[str, str]]:
+    checks = s3_repository.judge(Bucket(**{**GOOD, **given}), demand, WINDOW if window == "whole" else window, NOW)
     return {check.name: (check.verdict.value, check.reason) for check in checks}
 
 

@@ -97,7 +97,7 @@ def test_one_slow_restore_a_faster_disk_or_too_few_restores_are_no_drift(factors
 def test_noise_is_no_drift() -> None:
     dice = random.Random(7)
     alarms = sum(
-        bool(list(trend.slower(1, restores(*[dice.uniform(0.85, 1.15) for _ in range(12)])))) for _ in range(200)
+        bool(list(trend.slower(1, restores(*[dice.uniform(0.85, 1.15) for _run in range(12)])))) for _try in range(200)
     )
     assert alarms <= 2
 
