@@ -11,7 +11,7 @@ LAB_TESTS = $(SCENARIOS:%=lab-test-%)
 
 test: test-fast slow lab-test ## Everything: lint, unit tests, sanity, real servers, and the molecule scenarios of SCENARIOS
 
-test-fast: lint unit sanity ## What needs no lab: lint, unit tests, ansible-test sanity (about 3 minutes)
+test-fast: lint unit sanity ## What needs no lab: lint, unit tests, ansible-test sanity (about 10 minutes)
 
 # The folder that makes this checkout importable as ansible_collections.fraiseql.resilience, for mypy.
 build/import/ansible_collections/fraiseql/resilience:
