@@ -144,6 +144,9 @@ class Fork:
 
     folder: Path
     place: Place
+    #: A segment that each recovery to the manifest reads to its end. What it holds does not compress, so that its
+    #: file's middle is WAL, and not the zeros after it.
+    needed: str
 
     @property
     def repository(self) -> Path:
@@ -161,6 +164,7 @@ class Protected:
         self.standby = Member(self, "standby")
         self.manifest = ""
         self.lsn = ""
+        self.needed = ""
 
     def give(self, *paths: Path) -> None:
         if os.geteuid() == 0:
@@ -197,6 +201,9 @@ class Protected:
         for repo in (1, 2):
             self.pgbackrest(f"--repo={repo}", "--type=full", "backup")
         self._raise_settings()
+        self.primary.sql("SELECT pg_switch_wal()")
+        self.primary.sql(f"SELECT pg_logical_emit_message(false, 'test', '{os.urandom(50_000).hex()}')")
+        self.needed = self.primary.sql("SELECT pg_walfile_name(pg_switch_wal())")
         self._follow()
 
     def _raise_settings(self) -> None:
@@ -270,7 +277,7 @@ class Protected:
         (folder / "pgbackrest.conf").write_text(text)
         (folder / "scratch").mkdir(mode=0o700)
         self.give(folder)
-        return Fork(folder, self.place(folder))
+        return Fork(folder, self.place(folder), self.needed)
 
     def place(self, folder: Path) -> Place:
         return Place(

@@ -184,6 +184,14 @@ class Cluster:
             f" FROM generate_series(1, 30) AS g) FROM generate_series(1, {megabytes * 1000}) AS n"
         )
 
+    def archive(self) -> None:
+        """All that is written until now is in the archive when this returns."""
+        written = self.sql("SELECT pg_walfile_name(pg_switch_wal())")
+        end = time.monotonic() + 30
+        while self.sql("SELECT coalesce(last_archived_wal, '') FROM pg_stat_archiver") < written:
+            assert time.monotonic() < end, f"{written} is not archived"
+            time.sleep(0.1)
+
     # --- the program of role backup -----------------------------------------------------------------------------------
 
     @property

@@ -12,6 +12,14 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import 
 
 LSN = re.compile(r"[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")
 
+#: What a server says where a record does not follow the one before. Source: ``xlogreader.c`` in PostgreSQL's code.
+UNREAD = re.compile(
+    r"LOG: +(?:invalid (?:record|resource manager|contrecord|magic|info)|incorrect resource manager data checksum|"
+    r"record (?:length|with)|there is no contrecord|unexpected pageaddr|out-of-sequence|WAL file is from different)"
+)
+#: To those who ask whether a recovery has ended: "starting up", "not accepting connections", "shutting down".
+REFUSED = "FATAL:  the database system is "
+
 
 @dataclass(frozen=True)
 class TimelineSwitch:
@@ -45,9 +53,14 @@ def last_switch(text: str) -> TimelineSwitch:
 
 
 def fatal_lines(log: str, *, most: int = 5) -> list[str]:
-    """The last FATAL and PANIC lines of a server's log with their hints: why a recovery died."""
-    telling = [line for line in log.splitlines() if any(word in line for word in ("FATAL:", "PANIC:", "HINT:"))]
-    return telling[-most:]
+    """Why a recovery died: where the WAL could not be read on, then the last FATAL and PANIC lines with their hints."""
+    telling = [
+        line
+        for line in log.splitlines()
+        if any(word in line for word in ("FATAL:", "PANIC:", "HINT:")) and REFUSED not in line
+    ]
+    unread = [line for line in log.splitlines() if UNREAD.search(line)]
+    return [*unread[-1:], *telling[-most:]]
 
 
 def history_file_name(timeline: int) -> str:

@@ -121,7 +121,8 @@ def flipped_in_the_backup(fork: Fork) -> None:
 
 
 def flipped_in_the_wal(fork: Fork) -> None:
-    flip(segments(fork)[-2])
+    [segment] = [path for path in segments(fork) if path.name.startswith(fork.needed)]
+    flip(segment)
 
 
 def gap_in_the_wal(fork: Fork) -> None:
@@ -168,7 +169,8 @@ FAULTS = {
         "standard",
         "recovery: it ended at the target",
         "failed",
-        "was not reached: the recovery died: restore_wal: archive-get of [0-9A-F]{24} ended",
+        # Unreadable for pgBackRest, or for PostgreSQL, as the byte falls.
+        "was not reached: the recovery died: (restore_wal: archive-get of [0-9A-F]{24} ended|LOG: .* at 0/)",
     ),
     gap_in_the_wal: ("standard", "repository 1: WAL has no gap", "failed", "missing: [0-9A-F]{24}"),
     backup_without_its_wal: ("standard", "repository 1: WAL has no gap", "failed", "missing: [0-9A-F]{24}"),
@@ -190,6 +192,7 @@ def test_a_fault_of_the_repository_is_found_by_the_check_for_it(
     protected.give(fork.folder)
     answer = verify(fork, level=level)
     found = {check["name"]: check for check in answer["checks"]}
+    assert name in found, bad(answer)
     assert found[name]["verdict"] == verdict, bad(answer)
     assert re.search(reason, found[name]["reason"], re.DOTALL), found[name]["reason"]
     assert answer["verdict"] != "passed"

@@ -59,6 +59,23 @@ def test_the_last_words_of_a_server_are_its_fatal_ones() -> None:
     assert recovery_end.fatal_lines("LOG:  all is well") == []
 
 
+@pytest.mark.parametrize(
+    "unread",
+    [
+        "LOG:  incorrect resource manager data checksum in record at 0/6001234",
+        "LOG:  invalid record length at 0/6001234: wanted 24, got 0",
+        "LOG:  unexpected pageaddr 0/4000000 in log segment 000000010000000000000006, offset 0",
+        "2026-01-01 00:00:00 UTC LOG:  record with incorrect prev-link 0/0 at 0/6001234",
+    ],
+)
+def test_where_wal_could_not_be_read_on_comes_first_and_refused_clients_do_not_count(unread: str) -> None:
+    died = "FATAL:  recovery ended before configured recovery target was reached"
+    states = ("starting up", "not accepting connections", "shutting down", "not yet accepting connections")
+    clients = [f"FATAL:  the database system is {state}" for state in states]
+    log = "\n".join(["LOG:  redo starts at 0/6000028", clients[0], unread, *clients, died, *clients])
+    assert recovery_end.fatal_lines(log) == [unread, died]
+
+
 def test_a_history_file_is_named_in_hexadecimal() -> None:
     assert recovery_end.history_file_name(26) == "0000001A.history"
 
