@@ -371,8 +371,8 @@ class ObjectStore:
         subprocess.run(openssl, check=True, capture_output=True)
         (folder / "s3.json").write_text(self.identities())
         (folder / "data").mkdir()
-        # SeaweedFS takes the port 10000 above each of its own, too.
-        base = 20000 + os.getpid() % 20000 // 10 * 10
+        # SeaweedFS takes the port 10000 above each of its own, too; both lie below those that any client may be given.
+        base = 10000 + os.getpid() % 1000 * 10
         ports = dict(zip(("master", "volume", "filer", "http", "s3"), range(base, base + 5), strict=True))
         self.port = ports["s3"]
         argv = [str(WEED), "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder}/data", "-filer", "-s3"]
