@@ -27,7 +27,7 @@ import time
 import typing as t
 from pathlib import Path
 
-from ansible_collections.fraiseql.resilience.plugins.action.program import pack
+from ansible_collections.fraiseql.resilience.plugins.plugin_utils.packed import pack
 
 TOP = Path(__file__).resolve().parents[2]
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))

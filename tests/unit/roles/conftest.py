@@ -23,7 +23,6 @@ LOOKED = {
     "__replication_there": {"stdout_lines": ["config"]},
     "__pgbackrest_answer": {"stdout": "pgBackRest 2.55.1"},
 }
-WRITES = ("ansible.builtin.template", "ansible.builtin.copy")
 
 
 class Site:
@@ -119,17 +118,24 @@ def as_text(content: t.Any) -> str:
 def written_in(path: Path) -> t.Iterator[dict[str, t.Any]]:
     """The files that a role's tasks put together: where, whether, and what."""
     for task in yaml.safe_load(path.read_text(encoding="utf-8")):
-        for module in WRITES:
-            asked = task.get(module, {})
-            if "content" not in asked and not (asked and module.endswith("template")):
-                continue
-            conditions = task.get("when", "true")
-            conditions = [conditions] if isinstance(conditions, str) else list(conditions)
-            if path.stem == "configure_receiver":
-                conditions.append("__pgbackrest_receives | bool")
-            whether = " and ".join(f"({condition})" for condition in conditions)
-            template = f"{{{{ lookup('ansible.builtin.template', '{asked.get('src')}') if {whether} else '' }}}}"
-            yield {"place": asked["dest"], "written": f"{{{{ {whether} }}}}", "text": asked.get("content", template)}
+        conditions = task.get("when", "true")
+        conditions = [conditions] if isinstance(conditions, str) else list(conditions)
+        if path.stem == "configure_receiver":
+            conditions.append("__pgbackrest_receives | bool")
+        whether = " and ".join(f"({condition})" for condition in conditions)
+        for file in made_by(task):
+            template = f"{{{{ lookup('ansible.builtin.template', '{file.get('template')}') if {whether} else '' }}}}"
+            yield {"place": file["dest"], "written": f"{{{{ {whether} }}}}", "text": file.get("content", template)}
+
+
+def made_by(task: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+    """What a task makes of a template or of its own words; not what a variable lists."""
+    files = task.get("fraiseql.resilience.files", {}).get("files", [])
+    found = [file for file in files if isinstance(file, dict)]
+    if "ansible.builtin.template" in task:
+        found.append({**task["ansible.builtin.template"], "template": task["ansible.builtin.template"]["src"]})
+    found.append(task.get("ansible.builtin.copy", {}))
+    return [file for file in found if "content" in file or "template" in file]
 
 
 @pytest.fixture

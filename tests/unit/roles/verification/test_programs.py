@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fraiseql.resilience.plugins.action.program import pack
+from ansible_collections.fraiseql.resilience.plugins.plugin_utils.packed import pack
 
 if t.TYPE_CHECKING:
     from conftest import Fork, Protected
