@@ -62,8 +62,8 @@ class Site:
         with (FOLDER / "data/postgresql.conf").open("a", encoding="utf-8") as file:
             file.write(SETTINGS)
         cluster.start()
-        cluster.sql(f"CREATE TABLE ballast {restore_samples.LOADED}")
-        cluster.sql(restore_samples.copy("ballast", BALLAST * 2**20 // restore_samples.STORED))
+        rows = BALLAST * 2**20 // restore_samples.STORED
+        cluster.sql(restore_samples.filled("ballast", restore_samples.LOADED, rows))
         pgbench = pgbench_argv(cluster, "--initialize", f"--scale={SCALE}", "--quiet")
         subprocess.run(pgbench, check=True, capture_output=True, cwd="/")
         # pgBackRest keeps the last full backup; those of the windows are removed after them.

@@ -130,15 +130,13 @@ def make(host: Host, wanted: list[list[float]]) -> list[dict[str, Any]]:
         rows = max(
             int((gibibytes * GIB - float(host.sql("SELECT sum(pg_database_size(oid)) FROM pg_database"))) / STORED), 1
         )
-        host.sql(f"BEGIN; CREATE TABLE load{number} {LOADED}; {copy(f'load{number}', rows)}; COMMIT", "CHECKPOINT")
+        host.sql(filled(f"load{number}", LOADED, rows), "CHECKPOINT")
         host.stop(data)
         host.start(data, SERVING)
         if not made:
             host.pgbackrest("stanza-create")
         host.pgbackrest("--type=incr" if made else "--type=full", "backup")
-        host.sql(
-            f"CREATE TABLE wal{number} (content text)", copy(f"wal{number}", max(int(mebibytes * MIB / STORED), 1))
-        )
+        host.sql(filled(f"wal{number}", "(content text)", max(int(mebibytes * MIB / STORED), 1)))
         target = host.sql("SELECT pg_current_wal_lsn()")
         # PostgreSQL ends at a position only if it reads something that lies beyond it.
         host.sql(f"CREATE TABLE beyond{number} ()")
@@ -149,9 +147,11 @@ def make(host: Host, wanted: list[list[float]]) -> list[dict[str, Any]]:
     return made
 
 
-def copy(table: str, rows: int) -> str:
-    """Rows that do not compress: random bytes in base64."""
-    return f"COPY {table} (content) FROM PROGRAM 'base64 -w {ROW} /dev/urandom | head -n {rows}'"
+def filled(table: str, columns: str, rows: int) -> str:
+    """A new table with rows that do not compress: random bytes in base64. They are frozen: else who reads them first
+    writes hint bits, and with page checksums that is WAL as large as the table."""
+    rows_of = f"COPY {table} (content) FROM PROGRAM 'base64 -w {ROW} /dev/urandom | head -n {rows}' WITH (FREEZE)"
+    return f"BEGIN; CREATE TABLE {table} {columns}; {rows_of}; COMMIT"
 
 
 def archived(host: Host) -> None:
