@@ -10,6 +10,7 @@ pgbench runs for a fixed time, in which one full backup begins and ends, so that
 after pgBackRest counts too. A round is ours, by hand, by hand, ours: what drifts from window to window cancels out.
 
     .venv/bin/python tests/bench/backup_tps.py 5        five rounds on the terminal; as root
+    .venv/bin/python tests/bench/backup_tps.py 1 50     one round with 50 MiB, on a busy machine
 """
 
 from __future__ import annotations
@@ -54,6 +55,9 @@ class Site:
     cluster: Cluster
     window = 0
 
+    def __init__(self, mebibytes: int = BALLAST) -> None:
+        self.mebibytes = mebibytes
+
     def make(self, _bench: t.Any = None) -> None:
         self.remove()
         FOLDER.mkdir(mode=0o755)
@@ -62,7 +66,7 @@ class Site:
         with (FOLDER / "data/postgresql.conf").open("a", encoding="utf-8") as file:
             file.write(SETTINGS)
         cluster.start()
-        rows = BALLAST * 2**20 // restore_samples.STORED
+        rows = self.mebibytes * 2**20 // restore_samples.STORED
         cluster.sql(restore_samples.filled("ballast", restore_samples.LOADED, rows))
         pgbench = pgbench_argv(cluster, "--initialize", f"--scale={SCALE}", "--quiet")
         subprocess.run(pgbench, check=True, capture_output=True, cwd="/")
@@ -159,9 +163,9 @@ def pgbench_argv(cluster: Cluster, *options: str) -> list[str]:
     return [*become(), str(cluster.bin / "pgbench"), *where, *options, "postgres"]
 
 
-def here(count: int) -> None:
+def here(count: int, mebibytes: int) -> None:
     with contextlib.ExitStack() as stack:
-        site = Site()
+        site = Site(mebibytes)
         stack.callback(site.remove)
         site.make()
         for _round in range(count):
@@ -169,4 +173,4 @@ def here(count: int) -> None:
 
 
 if __name__ == "__main__":
-    here(int(sys.argv[1]) if sys.argv[1:] else 1)
+    here(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else BALLAST)
