@@ -32,6 +32,7 @@ import forecast_error  # noqa: E402
 import restore_samples  # noqa: E402
 from real_cluster import PROGRAMS, Cluster, become  # noqa: E402
 
+FIGURE = "backup_tps_overhead_percent"
 FOLDER = Path("/var/tmp/resilience-tps-bench")
 #: pgbench's scale (15 MB each), and MiB beside it that do not compress, so that a backup has something to do.
 SCALE, BALLAST = 20, 700
@@ -57,6 +58,7 @@ class Site:
 
     def __init__(self, mebibytes: int = BALLAST) -> None:
         self.mebibytes = mebibytes
+        self.by_hand: list[float] = []
 
     def make(self, _bench: t.Any = None) -> None:
         self.remove()
@@ -90,7 +92,12 @@ class Site:
             found[whose].append(self.tps(whose))
         told = ", ".join(f"{whose} {one:.0f}" for whose, both in found.items() for one in both)
         forecast_error.say(f"  transactions a second: {told}")
-        return {"backup_tps_overhead_percent": percent(found["ours"], found["by hand"])}
+        self.by_hand = found["by hand"]
+        return {FIGURE: percent(found["ours"], self.by_hand)}
+
+    def noise(self, _bench: t.Any = None) -> dict[str, float]:
+        """Beside it: how far the round's two windows by hand are apart, which nothing but the machine explains."""
+        return {FIGURE: abs(percent(self.by_hand[:1], self.by_hand[1:]))}
 
     def tps(self, whose: str) -> float:
         """Transactions a second in a window in which one backup is taken."""
@@ -169,7 +176,7 @@ def here(count: int, mebibytes: int) -> None:
         stack.callback(site.remove)
         site.make()
         for _round in range(count):
-            forecast_error.say(f"{site.overhead()}")
+            forecast_error.say(f"{site.overhead()}, by hand against itself {site.noise()}")
 
 
 if __name__ == "__main__":

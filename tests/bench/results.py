@@ -90,7 +90,7 @@ FIGURES = (
     Figure("verify_sabotage_caught", "sabotages", "backups, copies and answers spoiled, and found by the check for it",
            times(1, 0), "sabotages in all", least=True),
     Figure("backup_tps_overhead_percent", "percent", "full backup beside clients: transactions fewer than with the "
-           "same by hand", limit(3)),
+           "same by hand", limit(3), "by hand against itself"),
     Figure("controls_caught", "controls", "faults shown to the checks and found by name", limit(10), least=True),
     Figure("forecast_error_percent", "percent", "forecast of restores of 0.75 to 8 GiB, sizes that it has not seen: "
            "mean error", limit(25)),

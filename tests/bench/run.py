@@ -93,7 +93,7 @@ MEASUREMENTS = {
         here=True,
     ),
     "sabotage": Measurement(ours=sabotage.caught, reference=sabotage.total, rounds=1, here=True),
-    "backup_tps": Measurement(ours=TPS.overhead, before=TPS.make, after=TPS.remove, here=True),
+    "backup_tps": Measurement(ours=TPS.overhead, reference=TPS.noise, before=TPS.make, after=TPS.remove, here=True),
     "forecast": Measurement(
         ours=forecast_error.unseen, before=forecast_error.make, after=forecast_error.remove, rounds=3
     ),

@@ -22,6 +22,7 @@ def test_a_steady_drift_costs_nobody_anything(monkeypatch: pytest.MonkeyPatch) -
     site, speeds = backup_tps.Site(), iter([400.0, 390.0, 380.0, 370.0])
     monkeypatch.setattr(site, "tps", lambda _whose: next(speeds))
     assert site.overhead() == {"backup_tps_overhead_percent": pytest.approx(0.0)}
+    assert site.noise() == {"backup_tps_overhead_percent": pytest.approx(100 * (390 / 380 - 1))}
 
 
 def test_a_window_holds_the_longest_backup_and_more() -> None:

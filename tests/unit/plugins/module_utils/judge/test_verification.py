@@ -70,7 +70,12 @@ def test_markers_count_from_both_sides() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "rto", "verdict"),
-    [(10.0, 60.0, "passed"), (61.0, 60.0, "failed"), (None, 60.0, "unknown"), (10.0, None, None)],
+    [
+        (10.0, 60.0, "passed"),
+        pytest.param(61.0, 60.0, "failed", marks=pytest.mark.sabotage),
+        (None, 60.0, "unknown"),
+        (10.0, None, None),
+    ],
 )
 def test_time(seconds: float | None, rto: float | None, verdict: str | None) -> None:
     check = judge.in_time(seconds, rto)
