@@ -26,7 +26,7 @@ import typing as t
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(TOP / "tests" / "unit"), str(TOP / "tests" / "lab")]
+sys.path.insert(0, str(TOP / "tests" / "unit"))
 
 import forecast_error  # noqa: E402
 import restore_samples  # noqa: E402
