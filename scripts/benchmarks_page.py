@@ -35,9 +35,9 @@ PAGE = """\
 <!-- Written by `make bench` from benchmarks.json; edit the source instead. -->
 
 Measured on {cores} cores with {memory_gib} GiB (kernel {kernel}), all hosts of the lab on that one machine, nothing
-else running. Medians; every sample is in [benchmarks.json](benchmarks.json). A time is reached by its median, a count
-of what was lost or failed by every round. The references ran in the same lab: Patroni from Debian's package with its
-defaults, on the same hosts; pgBackRest by hand, beside the cluster. How the figures come about:
+else running. Medians; every sample is in [benchmarks.json](benchmarks.json). A time or a share is reached by its
+median, a count of what was lost or failed by every round. The references ran in the same lab: Patroni from Debian's
+package with its defaults, on the same hosts; pgBackRest by hand, beside the cluster. How the figures come about:
 [how recovery is measured](measuring.md).
 
 ![Each sample in seconds on a logarithmic scale, ours and the reference's, and the reach](pictures/benchmarks.svg)

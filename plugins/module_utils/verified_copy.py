@@ -90,14 +90,18 @@ def restore(order: Order, place: scratch.Place, aim: Aim, found: Findings, run: 
         contextlib.suppress(_Failed),
         scratch.alone(place, timeout=deadline.left()),
         scratch.made(place, order.stanza, order.repo, run=run, keep=order.keep_on_failure) as one,
+        ThreadPoolExecutor(max_workers=1) as pool,
     ):
-        before = scratch.histories(one.client, order.repo)
+        # Only a server could add to the archive, so the files may come back meanwhile.
+        before = pool.submit(scratch.histories, one.client, order.repo)
         own: list[tuple[str, str]] = []
         try:
+            _restore_files(aim, found, one, deadline)
+            before.result()
             _recover(order, aim, found, one, own, deadline)
         finally:
             after = scratch.histories(one.client, order.repo)
-            found.add(judge.untouched(before, after, own[0] if own else None))
+            found.add(judge.untouched(before.result(), after, own[0] if own else None))
         if order.keep_on_failure and worst(found.checks) is not Verdict.PASSED:
             raise _Failed
     restored, replayed = found.seconds["restore"], found.seconds["replay"]
@@ -105,10 +109,7 @@ def restore(order: Order, place: scratch.Place, aim: Aim, found: Findings, run: 
     found.add(judge.in_time(took, order.rto_seconds))
 
 
-def _recover(
-    order: Order, aim: Aim, found: Findings, one: scratch.Scratch, own: list[tuple[str, str]], deadline: Deadline
-) -> None:
-    """Files, recovery, then all that is to be seen of the running copy, then of the stopped one."""
+def _restore_files(aim: Aim, found: Findings, one: scratch.Scratch, deadline: Deadline) -> None:
     request = aim.request
     try:
         found.seconds["restore"] = round(one.restore(request, timeout=deadline.left()), 3)
@@ -118,6 +119,13 @@ def _recover(
         raise _Failed from error
     found.add(judge.restored(request.backup.label))
     found.restored_bytes = request.backup.size
+
+
+def _recover(
+    order: Order, aim: Aim, found: Findings, one: scratch.Scratch, own: list[tuple[str, str]], deadline: Deadline
+) -> None:
+    """Recovery, then all that is to be seen of the running copy, then of the stopped one."""
+    request = aim.request
     least = aim.manifest["cluster"]["settings"] if aim.manifest is not None else {}
     begin = time.monotonic()
     with scratch_server.started(one, least, workers=PROCESSORS) as server:

@@ -133,20 +133,25 @@ def say(line: str) -> None:
     print(f"  {line}", flush=True)
 
 
-def here(arguments: t.Sequence[str]) -> None:
-    """On this machine, which has PostgreSQL and pgBackRest."""
-    split = list(arguments).index("--")
-    learned, others = (sizes(" ".join(part)) for part in (arguments[:split], arguments[split + 1 :]))
-    folder = f"/var/tmp/forecast-bench-{time.time_ns()}"
+def on_this_machine(folder: str) -> Run:
+    """The script here, as the user postgres; it has PostgreSQL and pgBackRest."""
+    text = SCRIPT.read_text(encoding="utf-8")
 
     def run(verb: str, given: str = "") -> str:
         argv = ["runuser", "-u", "postgres", "--", "python3", "-", verb, folder, *([given] if given else [])]
-        text = SCRIPT.read_text(encoding="utf-8")
         done = subprocess.run(argv, input=text, capture_output=True, text=True, cwd="/", check=False)
         if done.returncode:
             sys.exit(done.stderr or done.stdout)
         return done.stdout
 
+    return run
+
+
+def here(arguments: t.Sequence[str]) -> None:
+    """On this machine, without a lab."""
+    split = list(arguments).index("--")
+    learned, others = (sizes(" ".join(part)) for part in (arguments[:split], arguments[split + 1 :]))
+    run = on_this_machine(f"/var/tmp/forecast-bench-{time.time_ns()}")
     with contextlib.ExitStack() as stack:
         stack.callback(run, "remove")
         prepared = prepare(run, learned, others)

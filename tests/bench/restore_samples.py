@@ -25,8 +25,9 @@ from typing import Any
 GIB, MIB = 2**30, 2**20
 PORT = "20417"
 STANZA = "bench"
-#: Characters of a row, and bytes that it takes in a table, its part of the page's header included.
-ROW, STORED = 996, 1171
+#: Characters of a row, and bytes that it takes in a table and its index, its part of the pages' headers included.
+ROW, STORED = 996, 1193
+LOADED = "(id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, content text)"
 #: Seconds.
 COMMAND, START = 600.0, 300.0
 
@@ -116,7 +117,7 @@ def make(host: Host, wanted: list[list[float]]) -> list[dict[str, Any]]:
         CONFIGURATION.format(folder=host.folder, passphrase=secrets.token_hex(24), stanza=STANZA, port=PORT)
     )
     host.config.chmod(0o600)
-    host.run(str(host.bin / "initdb"), "-D", str(data), "-A", "trust", "--no-sync")
+    host.run(str(host.bin / "initdb"), "-D", str(data), "-A", "trust", "--no-sync", "--data-checksums")
     with (data / "postgresql.conf").open("a") as stream:
         stream.write(
             f"listen_addresses = ''\nunix_socket_directories = '{host.folder}'\nport = {PORT}\nshared_buffers = 256MB\n"
@@ -129,17 +130,13 @@ def make(host: Host, wanted: list[list[float]]) -> list[dict[str, Any]]:
         rows = max(
             int((gibibytes * GIB - float(host.sql("SELECT sum(pg_database_size(oid)) FROM pg_database"))) / STORED), 1
         )
-        host.sql(
-            f"BEGIN; CREATE TABLE load{number} (content text); {copy(f'load{number}', rows)}; COMMIT", "CHECKPOINT"
-        )
+        host.sql(filled(f"load{number}", LOADED, rows), "CHECKPOINT")
         host.stop(data)
         host.start(data, SERVING)
         if not made:
             host.pgbackrest("stanza-create")
         host.pgbackrest("--type=incr" if made else "--type=full", "backup")
-        host.sql(
-            f"CREATE TABLE wal{number} (content text)", copy(f"wal{number}", max(int(mebibytes * MIB / STORED), 1))
-        )
+        host.sql(filled(f"wal{number}", "(content text)", max(int(mebibytes * MIB / STORED), 1)))
         target = host.sql("SELECT pg_current_wal_lsn()")
         # PostgreSQL ends at a position only if it reads something that lies beyond it.
         host.sql(f"CREATE TABLE beyond{number} ()")
@@ -150,9 +147,11 @@ def make(host: Host, wanted: list[list[float]]) -> list[dict[str, Any]]:
     return made
 
 
-def copy(table: str, rows: int) -> str:
-    """Rows that do not compress: random bytes in base64."""
-    return f"COPY {table} FROM PROGRAM 'base64 -w {ROW} /dev/urandom | head -n {rows}'"
+def filled(table: str, columns: str, rows: int) -> str:
+    """A new table with rows that do not compress: random bytes in base64. They are frozen: else who reads them first
+    writes hint bits, and with page checksums that is WAL as large as the table."""
+    rows_of = f"COPY {table} (content) FROM PROGRAM 'base64 -w {ROW} /dev/urandom | head -n {rows}' WITH (FREEZE)"
+    return f"BEGIN; CREATE TABLE {table} {columns}; {rows_of}; COMMIT"
 
 
 def archived(host: Host) -> None:

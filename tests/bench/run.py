@@ -14,6 +14,7 @@ The file is written after each measurement, so a run that was cut off keeps what
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import time
@@ -28,10 +29,13 @@ sys.path[:0] = [str(Path(__file__).parent), str(TOP / "tests" / "lab")]
 # testinfra starts ansible-inventory by its bare name.
 os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
+import backup_tps  # noqa: E402
 import forecast_error  # noqa: E402
 import patroni  # noqa: E402
 import results  # noqa: E402
 import rounds  # noqa: E402
+import sabotage  # noqa: E402
+import verify_standard  # noqa: E402
 import window  # noqa: E402
 from lab_hosts import Lab  # noqa: E402
 from rounds import Bench, Samples  # noqa: E402
@@ -54,7 +58,11 @@ class Measurement:
     before: t.Callable[[Bench], None] | None = None
     after: t.Callable[[Bench], None] | None = None
     rounds: int = 5
+    #: On this machine, without a lab. What it made goes however it ends, while a lab that failed is left for a look.
+    here: bool = False
 
+
+TPS = backup_tps.Site()
 
 #: In this order: each leaves the lab healthy for the next one, and Patroni's cluster replaces ours at the end.
 MEASUREMENTS = {
@@ -68,7 +76,24 @@ MEASUREMENTS = {
     "region_lost": Measurement(ours=rounds.region_lost, rounds=10),
     "controls": Measurement(ours=rounds.controls, rounds=10),
     "status": Measurement(ours=rounds.status, rounds=10),
-    "window": Measurement(ours=window.large_repository, rounds=10),
+    "window": Measurement(ours=window.large_repository, rounds=10, here=True),
+    "verify_standard_1gb": Measurement(
+        ours=verify_standard.ours(1),
+        reference=verify_standard.by_hand(1),
+        before=verify_standard.sized(1),
+        after=verify_standard.remove,
+        here=True,
+    ),
+    "verify_standard_5gb": Measurement(
+        ours=verify_standard.ours(5),
+        reference=verify_standard.by_hand(5),
+        before=verify_standard.sized(5),
+        after=verify_standard.remove,
+        rounds=3,
+        here=True,
+    ),
+    "sabotage": Measurement(ours=sabotage.caught, reference=sabotage.total, rounds=1, here=True),
+    "backup_tps": Measurement(ours=TPS.overhead, reference=TPS.noise, before=TPS.make, after=TPS.remove, here=True),
     "forecast": Measurement(
         ours=forecast_error.unseen, before=forecast_error.make, after=forecast_error.remove, rounds=3
     ),
@@ -110,10 +135,21 @@ def main() -> int:
 
 
 def measured(measurement: Measurement, bench: Bench, count: int) -> tuple[results.Series, results.Series]:
+    with contextlib.ExitStack() as left:
+        if measurement.here and measurement.after:
+            left.callback(measurement.after, bench)
+        if measurement.before:
+            measurement.before(bench)
+        series = taken(measurement, bench, count)
+        if measurement.after and not measurement.here:
+            measurement.after(bench)
+    return series
+
+
+def taken(measurement: Measurement, bench: Bench, count: int) -> tuple[results.Series, results.Series]:
+    """All rounds, ours and the reference's by turns."""
     ours: results.Series = defaultdict(list)
     reference: results.Series = defaultdict(list)
-    if measurement.before:
-        measurement.before(bench)
     for number in range(1, count + 1):
         for whose, take, series in (("ours", measurement.ours, ours), ("reference", measurement.reference, reference)):
             if take is None:
@@ -121,8 +157,6 @@ def measured(measurement: Measurement, bench: Bench, count: int) -> tuple[result
             for figure, value in decided(take, bench).items():
                 series[figure].append(round(value, 3))
                 say(f"  {number}/{count} {whose}: {figure} {value:.3f}")
-    if measurement.after:
-        measurement.after(bench)
     return ours, reference
 
 

@@ -268,7 +268,7 @@ def test_first_lines_and_execute_bits_agree() -> None:
             allowed = {"#!/usr/bin/python"} if name.startswith("plugins/modules/") else set()
             assert not os.access(path, os.X_OK), name
         elif name.startswith("roles/"):
-            allowed = {"#!/usr/bin/python3", "#!/bin/sh", "#!/usr/bin/env bash"}
+            allowed = {"#!/usr/bin/python3", "#!/usr/bin/python3 -IS", "#!/bin/sh", "#!/usr/bin/env bash"}
         else:
             allowed = {"#!/usr/bin/python3", "#!/usr/bin/env python3", "#!/usr/bin/env bash"}
         assert not first.startswith("#!") or first in allowed, f"{name}: {first}"

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -IS
 # Copyright: (c) 2026, FraiseQL contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -18,15 +18,14 @@ host. Exit codes:
     255  strict only: the repositories hold later WAL of that timeline, or could not be asked, or the file is broken
 
 A standby asks for ever and gets what is missing by streaming, so ``--lenient`` says 1 where strict says 255.
-It starts once a segment, thus only light imports, and no argparse.
+It starts once a segment, and replay waits for it: Python leaves site out, and what the usual case needs not is imported
+where it is needed.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import types
@@ -75,6 +74,8 @@ class Request:
 
 
 def stanza_of(descriptor: str) -> str:
+    import json
+
     with open(descriptor, encoding="utf-8") as file:
         return str(json.load(file)["stanza"])
 
@@ -119,6 +120,8 @@ def take_received(request: Request) -> bool:
     source = os.path.join(request.received, request.name)
     if not (SEGMENT.match(request.name) or HISTORY.match(request.name)) or not os.path.isfile(source):
         return False
+    import shutil
+
     shutil.copyfile(source, request.path)
     print(f"restore_wal: {request.name} came from {request.received}", file=sys.stderr)
     return True
@@ -168,6 +171,8 @@ def archives(request: Request) -> list[tuple[int, str]]:
     done = request.pgbackrest("info", "--output=json")
     if done.returncode != 0:
         raise OSError(f"info ended with exit code {done.returncode}: {done.stderr.strip()[-1000:]}")
+    import json
+
     stanzas = json.loads(done.stdout, strict=False)
     if len(stanzas) != 1:
         raise ValueError(f"info tells of {len(stanzas)} stanzas named {request.stanza}")

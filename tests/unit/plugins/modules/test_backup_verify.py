@@ -182,6 +182,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.sabotage
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_a_fault_of_the_repository_is_found_by_the_check_for_it(
     protected: Protected, fork: Fork, fault: t.Callable[[Fork], None], monkeypatch: pytest.MonkeyPatch
@@ -199,6 +200,7 @@ def test_a_fault_of_the_repository_is_found_by_the_check_for_it(
     assert list(fork.place.root.glob("restore-*")) == []
 
 
+@pytest.mark.sabotage
 @pytest.mark.parametrize("fault", [flipped_in_the_backup, flipped_in_the_wal], ids=lambda fault: fault.__name__)
 def test_a_changed_file_is_found_without_a_restore(
     protected: Protected, fork: Fork, fault: t.Callable[[Fork], None]
@@ -208,6 +210,7 @@ def test_a_changed_file_is_found_without_a_restore(
     assert any("files of" in name and re.search("1 (checksum invalid|other)", found[name]) for name in found), found
 
 
+@pytest.mark.sabotage
 def test_a_foreign_history_leads_no_recovery_astray(protected: Protected, fork: Fork) -> None:
     foreign_history(fork)
     protected.give(fork.folder)
@@ -227,6 +230,7 @@ def put(fork: Fork, path: str, text: str) -> None:
 # The host ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sabotage
 def test_a_host_that_is_too_small_is_refused_before_anything_is_restored(
     fork: Fork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,6 +251,7 @@ def test_the_plan_says_what_would_be_restored_and_leaves_nothing(protected: Prot
     assert list(fork.place.root.iterdir()) == list(state.iterdir()) == []
 
 
+@pytest.mark.sabotage
 def test_a_marker_on_the_wrong_side_fails(fork: Fork) -> None:
     answer = verify(fork, present=["after"], absent=["before"])
     assert set(bad(answer)) == {"markers: from both sides"}
@@ -290,6 +295,7 @@ def rot(given: t.Any) -> None:
     flip(max((given[2].data / "base").rglob("*"), key=lambda path: path.stat().st_size if path.is_file() else 0))
 
 
+@pytest.mark.sabotage
 def test_a_rotten_page_fails_by_its_checksum(fork: Fork, monkeypatch: pytest.MonkeyPatch) -> None:
     spoiled(monkeypatch, "_look_at_files", rot)
     answer = verify(fork)
@@ -297,6 +303,7 @@ def test_a_rotten_page_fails_by_its_checksum(fork: Fork, monkeypatch: pytest.Mon
     assert "1 bad pages" in bad(answer)["pages: checksums"]
 
 
+@pytest.mark.sabotage
 def test_a_row_that_its_index_lacks_fails_at_level_full(fork: Fork, monkeypatch: pytest.MonkeyPatch) -> None:
     """The standard level looks from index to heap, not from heap to index."""
 
@@ -317,17 +324,17 @@ UPDATE pg_index SET indisready = true, indisvalid = true WHERE indexrelid = 'ite
 """
 
 
-def test_a_configuration_that_nobody_kept_is_unknown_and_a_spoiled_one_fails(
-    fork: Fork, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.sabotage
+def test_a_configuration_that_nobody_kept_is_unknown(fork: Fork, monkeypatch: pytest.MonkeyPatch) -> None:
     def forget(given: t.Any) -> None:
         given[0].manifest["configuration"].pop("pg_hba.conf")
 
     spoiled(monkeypatch, "_look_at_files", forget)
     assert bad(verify(fork)) == {"configuration: outside of the data": "unknown: no copy of pg_hba.conf is kept"}
-    monkeypatch.undo()
-    monkeypatch.setattr(scratch, "STATE", fork.folder)
 
+
+@pytest.mark.sabotage
+def test_a_configuration_that_was_spoiled_fails(fork: Fork, monkeypatch: pytest.MonkeyPatch) -> None:
     def misspell(given: t.Any) -> None:
         text = "max_connections = none\n"
         given[0].manifest["configuration"]["postgresql.conf"] = {"text": text, "sha256": content_manifest.digest(text)}
@@ -336,6 +343,7 @@ def test_a_configuration_that_nobody_kept_is_unknown_and_a_spoiled_one_fails(
     assert "PostgreSQL cannot read the copy" in bad(verify(fork))["configuration: outside of the data"]
 
 
+@pytest.mark.sabotage
 def test_a_setting_that_was_raised_since_the_backup_would_stop_the_recovery(protected: Protected, fork: Fork) -> None:
     """The control file that is restored tells of less than the WAL that is replayed needs; the manifest tells of it."""
     with scratch.alone(fork.place, timeout=1), scratch.made(fork.place, STANZA, 1, run=command.run) as copy:

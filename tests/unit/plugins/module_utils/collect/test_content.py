@@ -116,6 +116,7 @@ SPOILED = {
 }
 
 
+@pytest.mark.sabotage
 @pytest.mark.parametrize("spoiled", SPOILED)
 def test_what_is_lost_is_found_by_name(copy: LocalServer, manifest: dict[str, t.Any], spoiled: str,
                                        monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
@@ -140,6 +141,7 @@ def test_a_database_that_does_not_tell_what_it_holds_is_an_error(copy: LocalServ
 # A standby -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sabotage
 def test_a_later_manifest_is_not_that_of_the_copy(protected: Protected, manifest: dict[str, t.Any]) -> None:
     """The control of the proof above: at another LSN the same comparison fails."""
     with protected.written_to():

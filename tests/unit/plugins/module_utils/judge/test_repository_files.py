@@ -30,6 +30,7 @@ def test_a_whole_repository() -> None:
     assert checks[1].reason.startswith("1259 files")
 
 
+@pytest.mark.sabotage
 @pytest.mark.parametrize("fault", list(FAILED))
 def test_each_kind_of_fault_fails_by_its_name(fault: str) -> None:
     wal, backup = judge(1, GOOD.replace(f"{fault}: 0", f"{fault}: 1"))
