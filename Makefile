@@ -12,7 +12,7 @@ ENGINE ?= manual
 
 # What Debian 12 and 13 have and a minimal installation lacks. runc runs on every kind of cgroup, crun only on v2.
 PACKAGES := git iproute2 iptables mmdebstrap debian-archive-keyring netavark nftables openssh-client openssl podman \
-  python3 python3-venv rsync runc shellcheck util-linux
+  prometheus prometheus-alertmanager python3 python3-venv rsync runc shellcheck util-linux
 
 .PHONY: help setup lab-up lab-down clean
 

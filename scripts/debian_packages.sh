@@ -24,5 +24,11 @@ case " ${missing[*]} " in
   fi
   ;;
 esac
+# Of the same kind: promtool and amtool come with services that would begin to run.
+for package in "${missing[@]}"; do
+  case "$package" in
+  prometheus*) "${as_root[@]}" ln --symbolic --force /dev/null "/etc/systemd/system/$package.service" ;;
+  esac
+done
 "${as_root[@]}" apt-get update --quiet
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-install-recommends "${missing[@]}"

@@ -2,12 +2,13 @@
 # Copyright: (c) 2026, FraiseQL contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write docs/reference/ and the variable tables of the roles' READMEs from their one source.
+"""Write docs/reference/, docs/alerts.md and the variable tables of the roles' READMEs from their one source.
 
     scripts/reference.py            write
     scripts/reference.py --check    write nothing; exit 1 and name each page that differs from its source
 
-A module's source is its own documentation, as ``ansible-doc`` reads it; a role's is ``meta/argument_specs.yml``.
+A module's source is its own documentation, as ``ansible-doc`` reads it; a role's is ``meta/argument_specs.yml``; an
+alert's is the rule itself.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def main() -> int:
     arguments.add_argument("--check", action="store_true", help="write nothing, fail when a page is out of date")
     check = arguments.parse_args().check
 
-    pages = {**plugin_pages(), **role_pages()}
+    pages = {**plugin_pages(), **role_pages(), **alert_page()}
     reference = TOP / "docs" / "reference"
     stale = [path for path in reference.rglob("*.md") if path not in pages]
     outdated = [path for path, text in pages.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
@@ -143,6 +144,35 @@ def role_pages() -> dict[Path, str]:
             _old, tail = rest.split(END, 1)
             pages[readme] = f"{head}{BEGIN}\n\n{variables}\n\n{END}{tail}"
     return pages
+
+
+def alert_page() -> dict[Path, str]:
+    """docs/alerts.md: a row and a chapter for each alert. A rule's ``runbook_url`` leads to its chapter."""
+    rules = yaml.safe_load((TOP / "roles" / "monitoring" / "files" / "alerts.yml").read_text(encoding="utf-8"))
+    alerts = [rule for group in rules["groups"] for rule in group["rules"] if "alert" in rule]
+    rows = ["| alert | severity | at stake | says | after |", "|---|---|---|---|---|"]
+    chapters = []
+    for rule in alerts:
+        name, labels, said = rule["alert"], rule["labels"], rule["annotations"]
+        after = rule.get("for", "at once")
+        link = f"[{name}](#{name.lower()})"
+        rows.append(
+            f"| {link} | {labels['severity']} | {labels['class']} | {cell(spoken(said['summary']))} | {after} |"
+        )
+        expression = f"```promql\n{rule['expr'].strip()}\n```"
+        chapters.append(f"## {name}\n\n{said['description']}\n\n**First:** {said['next']}\n\n{expression}\n")
+    parts = [
+        f"# Alerts\n\n{GENERATED}\n",
+        f"The {len(alerts)} rules of [role monitoring](../roles/monitoring/README.md). *N* is a number,",
+        "and a word in italics the label of that name. Routes, receivers and silences: [alerting](alerting.md).\n",
+    ]
+    return {TOP / "docs" / "alerts.md": "\n".join([*parts, *rows, "", *chapters])}
+
+
+def spoken(summary: str) -> str:
+    """A summary as a person reads it: ``{{ $labels.cluster }}`` is *cluster*, a value is *N*."""
+    text = re.sub(r"\{\{ \$labels\.(\w+) \}\}", r"*\1*", summary)
+    return re.sub(r"\{\{ \$value.*?\}\}", "*N*", text)
 
 
 def role_folders() -> list[Path]:

@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import http.client
-import json
-import ssl
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.rest import Ask, ask
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, RefusedError, UnknownError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.patroni import Engine
@@ -18,40 +16,6 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.patroni 
 CONFIG = "/etc/patroni/config.yml"
 #: What patronictl asks before it removes a cluster that nobody leads.
 AWARE = "Yes I am aware"
-
-#: The shape of :func:`ask`; tests inject a function of the same shape.
-Ask = t.Callable[..., tuple[int, t.Any]]
-
-
-def ask(
-    place: tuple[str, int],
-    path: str,
-    tls: t.Mapping[str, str],
-    *,
-    method: str = "GET",
-    body: t.Any = None,
-    timeout: float,
-) -> tuple[int, t.Any]:
-    """Status and content of the answer: parsed where it is JSON, else its text.
-
-    :raises OSError: there was no answer.
-    """
-    context = ssl.create_default_context(cafile=tls["ca"])
-    if "cert" in tls:
-        context.load_cert_chain(tls["cert"], tls["key"])
-    connection = http.client.HTTPSConnection(*place, timeout=timeout, context=context)
-    try:
-        connection.request(method, path, None if body is None else json.dumps(body))
-        answer = connection.getresponse()
-        status, text = answer.status, answer.read().decode("utf-8", "replace")
-    except http.client.HTTPException as error:
-        raise OSError(f"no answer in HTTP: {error!r}") from error
-    finally:
-        connection.close()
-    try:
-        return status, json.loads(text)
-    except ValueError:
-        return status, text.strip()
 
 
 def read_engine(facts: t.Mapping[str, t.Any], *, timeout: float, ask: Ask = ask) -> Engine | None:

@@ -26,6 +26,21 @@ argument_specs:
           wood: {type: str, choices: [oak, pine], description: "Oak | pine."}
 """
 
+RULES = """
+groups:
+  - name: cellar
+    rules:
+      - record: cellar:wet
+        expr: sum(water)
+      - alert: CellarWet
+        expr: cellar:wet > 3
+        labels: {severity: sev1, class: host}
+        annotations:
+          summary: "{{ $labels.rack }} stands in {{ $value | humanize }} | cm"
+          description: Wine does not mind, corks do.
+          next: Find the pump.
+"""
+
 
 @pytest.fixture
 def top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -33,6 +48,9 @@ def top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (role / "meta").mkdir(parents=True)
     (role / "meta" / "argument_specs.yml").write_text(SPEC)
     (role / "README.md").write_text(f"# Cellar\n\n{reference.BEGIN}\nold\n{reference.END}\n\n## Outcome\n")
+    rules = tmp_path / "roles" / "monitoring" / "files" / "alerts.yml"
+    rules.parent.mkdir(parents=True)
+    rules.write_text(RULES)
     monkeypatch.setattr(reference, "TOP", tmp_path)
     monkeypatch.setattr(reference, "described", lambda kind, names: {})
     return tmp_path
@@ -84,3 +102,10 @@ def test_check_fails_on_drift_and_on_a_page_without_a_source(
 )  # fmt: skip
 def test_markup(ansible: str, markdown: str) -> None:
     assert reference.markdown(ansible) == markdown
+
+
+def test_an_alert_has_a_row_and_a_chapter(top: Path) -> None:
+    (text,) = reference.alert_page().values()
+    assert "| [CellarWet](#cellarwet) | sev1 | host | *rack* stands in *N* \\| cm | at once |" in text
+    assert "## CellarWet\n\nWine does not mind, corks do.\n\n**First:** Find the pump.\n" in text
+    assert "The 1 rules of" in text

@@ -1,0 +1,153 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each alert fires when it is to, is silent when it is not, clears, and somebody notices when its data are missing."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+from alert_cases import ALERTS, ALWAYS, CASES, KINDS, RECORDED, RULES, TOP, always, cases_of, rules_of
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.archived import Archived, Position
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.backup_metrics import Facts, Seen, metrics
+
+SAMPLES = TOP / "tests" / "unit" / "samples" / "scrapes"
+SEVERITIES = ("sev1", "sev2", "sev3")
+AT_STAKE = {"service", "data", "member", "host", "monitoring"}
+#: What no exporter of the samples could show where they were made, and who exports it.
+NOT_SAMPLED = {"node_systemd_unit_state": "the node exporter's collector systemd, where systemd runs"}
+#: What Prometheus itself says of a scrape.
+OF_SCRAPES = {"up", "scrape_duration_seconds", "ALERTS"}
+#: Words of PromQL that stand where a metric's name could.
+WORDS = {"and", "or", "unless", "bool", "offset", "by", "on", "group_left", "group_right", "ignoring", "without"}
+
+with_promtool = pytest.mark.skipif(
+    not shutil.which("promtool"), reason="promtool is missing: Debian's package prometheus"
+)
+
+
+def promtool(folder: Path, *argv: str) -> str:
+    answer = subprocess.run(["promtool", *argv], cwd=folder, check=False, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    return answer.stdout
+
+
+@with_promtool
+def test_promtool_takes_the_rules() -> None:
+    assert "SUCCESS" in promtool(RULES.parent, "check", "rules", RULES.name)
+
+
+def test_each_alert_has_its_four_tests() -> None:
+    assert set(CASES["alerts"]) == set(ALERTS) - {ALWAYS}
+    for name in CASES["alerts"]:
+        assert [test["name"].split()[1] for test in cases_of(name)["tests"]] == list(KINDS)
+
+
+@with_promtool
+@pytest.mark.parametrize("name", CASES["alerts"])
+def test_alert_fires_is_silent_clears_and_is_missed(name: str, tmp_path: Path) -> None:
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump(rules_of(name)), encoding="utf-8")
+    (tmp_path / "tests.yml").write_text(yaml.safe_dump(cases_of(name)), encoding="utf-8")
+    promtool(tmp_path, "test", "rules", "tests.yml")
+
+
+@with_promtool
+def test_the_watchdog_always_fires(tmp_path: Path) -> None:
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump(rules_of(ALWAYS)), encoding="utf-8")
+    (tmp_path / "tests.yml").write_text(yaml.safe_dump(always()), encoding="utf-8")
+    promtool(tmp_path, "test", "rules", "tests.yml")
+
+
+def test_who_notices_missing_data_is_an_alert_itself() -> None:
+    assert {one["alert"] for one in CASES["unseen"].values()} <= set(ALERTS)
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_alert_says_how_bad_it_is_what_it_means_and_what_to_do(name: str) -> None:
+    rule = ALERTS[name]
+    assert set(rule["labels"]) == {"severity", "class"}
+    assert rule["labels"]["severity"] in (("none",) if name == ALWAYS else SEVERITIES)
+    assert rule["labels"]["class"] in AT_STAKE
+    assert set(rule["annotations"]) == {"summary", "description", "next", "runbook_url"}
+    assert "{{" not in rule["annotations"]["description"] + rule["annotations"]["next"]
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_runbook_of_an_alert_is_there(name: str) -> None:
+    page, anchor = ALERTS[name]["annotations"]["runbook_url"].split("#")
+    headings = re.findall(r"^## (.+)$", (TOP / page).read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert anchor in [heading.lower() for heading in headings]
+
+
+def test_a_number_in_an_alert_is_told_with_it() -> None:
+    """A limit says how much too much it is: only what is yes or no goes without a value."""
+    silent = [
+        name
+        for name, rule in ALERTS.items()
+        if re.search(r"[<>] (?!0|1$|bool)", rule["expr"]) and "$value" not in rule["annotations"]["summary"]
+    ]
+    assert silent == []
+
+
+def named(expression: str) -> set[str]:
+    """The metrics that an expression reads."""
+    left = re.sub(r'"[^"]*"', "", expression)
+    left = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\b(?:by|on|group_left|group_right|ignoring|without) ?\([^)]*\)", " ", left)
+    left = re.sub(r"\boffset \w+|\b\d[\w.]*", " ", left)
+    return set(re.findall(r"\b[a-zA-Z_][\w:]*\b(?!\s*\()", left)) - WORDS
+
+
+def test_metrics_are_found_in_an_expression() -> None:
+    expression = 'max by (a) (x{y="z > w"}[5m]) - on (a) group_right () b_c:d offset 1d > 2 * scalar(e)'
+    assert named(expression) == {"x", "b_c:d", "e"}
+    expression = "avg_over_time(x[1h]) > 1e9 and on (a) sum by (b) (0 * rate(f[1h])) or vector(1)"
+    assert named(expression) == {"x", "f"}
+
+
+def of_role_backup() -> set[str]:
+    """What role backup writes where everything is known."""
+    when = {"utc": "2026-01-01T00:00:00Z"}
+    run = {**when, "repo": 1, "verdict": "passed", "seconds": 1.0, "size": 1, "repository_size": 1}
+    archived = Archived((), None, gaps=0, last_time=1.0, window_start=1.0, window_end=1.0)
+    forecast = {**when, "recoveries": [{"kind": "restore", "seconds": 1, "low": 1, "high": 1}]}
+    seen = Seen(1.0, archived, Position(1.0, 1, 0, "1:1:"), 1, 1, 1.0)
+    facts = Facts("orders", 1.0, [{**run, "wanted": "full"}], [{**run, "level": "full"}], forecast, {1: seen})
+    return {metric.name for metric in metrics(facts) if metric.samples}
+
+
+def sampled(release: str) -> dict[str, set[str]]:
+    """By target, the names of a release's samples."""
+    return {
+        path.stem: set(re.findall(r"^[\w:]+", path.read_text(encoding="utf-8"), flags=re.MULTILINE))
+        for path in (SAMPLES / release).glob("*.prom")
+    }
+
+
+@pytest.mark.parametrize("release", ["debian-12", "debian-13"])
+def test_alerts_read_only_what_somebody_exports(release: str) -> None:
+    by_target = {**sampled("debian-12"), **sampled("debian-13"), **sampled(release)}
+    exported = set().union(*by_target.values()) | of_role_backup() | OF_SCRAPES | set(NOT_SAMPLED)
+    recorded = {rule["record"] for rule in RECORDED} | {re.sub(r"\{.*", "", name) for name in CASES["objectives"]}
+    read = set().union(*(named(rule["expr"]) for rule in [*ALERTS.values(), *RECORDED]))
+    assert sorted(read - exported - recorded) == []
+
+
+def test_what_is_read_of_members_is_what_our_queries_export() -> None:
+    queries = t.cast(
+        dict[str, t.Any], yaml.safe_load((RULES.parent / "member_queries.yml").read_text(encoding="utf-8"))
+    )
+    ours = {
+        f"{prefix}_{column}"
+        for prefix, query in queries.items()
+        for entry in query["metrics"]
+        for column, told in entry.items()
+        if told["usage"] != "LABEL"
+    }
+    assert ours == {name for name in sampled("debian-12")["postgresql"] if name.startswith("resilience_")}
