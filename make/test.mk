@@ -36,7 +36,8 @@ unit: setup ## Unit tests, and what is true of every role, module and playbook
 
 # With small clusters and repositories of their own, on this machine.
 slow: setup ## Tests that make PostgreSQL servers and pgBackRest repositories here, and spoil them
-	scripts/debian_packages.sh libfaketime pgbackrest postgresql python3-psycopg2 zstd
+	scripts/debian_packages.sh libfaketime pgbackrest pgbouncer postgresql python3-httptools \
+	  python3-prometheus-client python3-psycopg2 python3-uvicorn python3-uvloop zstd
 	$(IN_VENV) pytest -m slow --numprocesses 2 --dist loadfile
 
 sanity: setup ## ansible-test sanity, without a container and without ignores
