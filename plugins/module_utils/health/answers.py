@@ -134,6 +134,12 @@ class Answers:
             return self._answer(method, 400, {"status": "fail", "output": str(error)})
         return self._headed(method, code, payload, JSON)
 
+    def fresh(self, name: str) -> Look | None:
+        """The last look of a check, unless it is too old: then what it found is not known any more."""
+        look = self._looks(name)
+        too_old = look is None or self._now() - look.began > self._settings.checks[name].stale_after
+        return None if too_old else look
+
     def standings(self, names: t.Container[str] | None = None) -> dict[str, Standing]:
         """All components and endpoints, or those named, which have to hold all that they need."""
         order = [name for name in self._settings.order if names is None or name in names]
@@ -192,7 +198,7 @@ class Answers:
         """As application/health+json lists them: by component and measure, an entry for each that was measured."""
         checks: Body = self._age(found[POSTGRESQL].own) if POSTGRESQL in found else {}
         for name in found:
-            look = self._looks(name) if name in self._settings.checks else None
+            look = self.fresh(name) if name in self._settings.checks else None
             for one in look.findings if look else ():
                 entry: Body = {
                     "componentType": self._settings.checks[name].kind.component,

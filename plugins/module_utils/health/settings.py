@@ -104,9 +104,9 @@ def _check(name: str, given: t.Any, is_member: bool) -> Check:
     path = f"checks.{name}"
     if name == POSTGRESQL or name.startswith("/"):
         raise InputError(f"{path} is a name that is taken", possible="another one, without / before it")
-    kind = KINDS.get(given.get("kind")) if isinstance(given, dict) else None
+    told = given.get("kind") if isinstance(given, dict) else given
+    kind = KINDS.get(told) if isinstance(given, dict) and isinstance(told, str) else None
     if kind is None:
-        told = given.get("kind") if isinstance(given, dict) else given
         raise InputError(f"{path}.kind is no kind of check", given=told, possible=", ".join(sorted(KINDS)))
     if kind.of_member and not is_member:
         raise InputError(f"{path}.kind looks at a member, and this host has none", given=given["kind"])

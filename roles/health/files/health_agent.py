@@ -31,7 +31,6 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.health.answers
 from ansible_collections.fraiseql.resilience.plugins.module_utils.health.settings import Check, Settings
 from ansible_collections.fraiseql.resilience.plugins.module_utils.health.watch import Checker, Watcher, say
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health import metrics
-from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health.dependencies import Standing
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health.member import Result
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health.status import Look
 
@@ -84,15 +83,15 @@ class Looking:
 class Scraped:
     """What prometheus_client asks a collector for: the health as it is known now."""
 
-    def __init__(self, standings: t.Callable[[], t.Mapping[str, Standing]], looking: Looking) -> None:
-        self._standings = standings
+    def __init__(self, answers: Answers, looking: Looking) -> None:
+        self._answers = answers
         self._looking = looking
 
     def collect(self) -> t.Iterator[t.Any]:
         from prometheus_client.core import GaugeMetricFamily
 
-        looks = {name: self._looking.look(name) for name in self._looking.checkers}
-        for metric in metrics.metrics(self._standings(), looks, self._looking.latest()):
+        looks = {name: self._answers.fresh(name) for name in self._looking.checkers}
+        for metric in metrics.metrics(self._answers.standings(), looks, self._looking.latest()):
             names = list(metric.samples[0][0]) if metric.samples else []
             family = GaugeMetricFamily(metric.name, metric.help, labels=names)
             for labels, value in metric.samples:
@@ -257,7 +256,7 @@ def main(argv: t.Sequence[str] | None = None) -> int:
 
     looking = Looking(settings)
     answers = Answers(settings, looking.latest, looking.look)
-    answers.metrics = exposition(Scraped(answers.standings, looking))
+    answers.metrics = exposition(Scraped(answers, looking))
     access = Access(settings.access["networks"], settings.access["token"])
     addresses = [("127.0.0.1", given.port)]
     if settings.tls is not None:

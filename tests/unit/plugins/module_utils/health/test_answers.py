@@ -207,6 +207,16 @@ def test_entries_are_those_of_the_draft() -> None:
     assert body["status"] == "fail"  # unknown is not pass
 
 
+def test_what_was_found_too_long_ago_is_not_told_as_if_it_were_so() -> None:
+    looks = {"disk": seen(Status.PASS, "free", began=60.0)}
+    agent = answers(result(PRIMARY), checks={"disk": DISK}, looks=looks)
+    _code, body, _headers = told(agent.respond("GET", "/healthz", "", EVERYBODY))
+    assert body is not None
+    assert "disk:seconds" not in body["checks"]
+    assert body["components"]["disk"]["own"] == "unknown"
+    assert agent.fresh("disk") is None
+
+
 def test_a_host_without_a_member_has_no_role() -> None:
     looks = {"disk": seen(Status.PASS, "free")}
     for path, code in (("/primary", 404), ("/replica", 404), ("/readyz", 200), ("/healthz", 200), ("/startupz", 200)):

@@ -61,6 +61,7 @@ def test_what_looks_at_a_member_needs_it() -> None:
         ({"tls": {"port": 1}}, "tls.certificate is missing"),
         (checks(disk={}), "checks.disk.kind is no kind of check"),
         (checks(disk="full"), "checks.disk.kind is no kind of check"),
+        (checks(disk={"kind": ["filesystem"]}), "checks.disk.kind is no kind of check"),
         (checks(disk={"kind": "disc"}), "checks.disk.kind is no kind of check"),
         (checks(disk={"kind": "filesystem"}), "checks.disk.paths is missing"),
         (checks(disk={**DISK, "paths": []}), "checks.disk.paths cannot be that"),

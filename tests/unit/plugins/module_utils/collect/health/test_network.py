@@ -107,6 +107,14 @@ def test_peers_clocks() -> None:
         assert network.offsets({"mute": f"http://127.0.0.1:{port}"}, soon())[0].seconds is None
 
 
+def test_a_peer_that_hangs_does_not_take_the_others_time() -> None:
+    with listening(silent) as hung, listening(answering('{"time": "2020-01-01T00:00:00+00:00"}')) as well:
+        peers = {"hung": f"http://127.0.0.1:{hung}", "well": f"http://127.0.0.1:{well}"}
+        begin = time.monotonic()
+        assert [one.seconds is None for one in network.offsets(peers, soon())] == [True, False]
+    assert time.monotonic() - begin < 1.5
+
+
 def test_what_other_agents_see() -> None:
     told = {
         "components": {
