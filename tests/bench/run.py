@@ -29,6 +29,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(TOP / "tests" / "lab")]
 # testinfra starts ansible-inventory by its bare name.
 os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
+import answering  # noqa: E402
 import backup_tps  # noqa: E402
 import forecast_error  # noqa: E402
 import patroni  # noqa: E402
@@ -97,6 +98,7 @@ MEASUREMENTS = {
     "forecast": Measurement(
         ours=forecast_error.unseen, before=forecast_error.make, after=forecast_error.remove, rounds=3
     ),
+    "health": Measurement(ours=answering.agent, reference=answering.patroni),
     "members_lost": Measurement(ours=rounds.members_lost),
     "restore": Measurement(ours=rounds.restore, reference=rounds.raw_restore, before=rounds.sized(1)),
     "restore_from_store": Measurement(

@@ -86,7 +86,7 @@ class Site:
     def _hosts_of(self, role: str) -> list[str]:
         wanted = {
             "gateway": ["gateways"], "observer": ["observers"], "etcd": ["etcd"],
-            "pgbackrest": ["members", "repositories"],
+            "pgbackrest": ["members", "repositories"], "health": ["members", "gateways"],
         }  # fmt: skip
         return [host for group in wanted.get(role, ["members"]) for host in self.groups[group]]
 

@@ -11,6 +11,8 @@ import typing as t
 
 import yaml
 
+from ansible_collections.fraiseql.resilience.plugins.filter.health_problem import health_problem
+
 REPO, GATE, A, B = "Repo-A.x", "0gate", "9-Pg.A1", "pg_B.x"
 DATA = "/var/lib/postgresql/17"
 
@@ -139,3 +141,30 @@ def test_a_password_of_any_letters_arrives_as_it_is(site: t.Any) -> None:
     }
     patroni = yaml.safe_load(site.rendered("patroni")[A]["/etc/patroni/config.yml"])
     assert patroni["postgresql"]["authentication"]["rewind"]["password"] == f"replication{NASTY}"
+
+
+def test_agents_are_told_what_they_take_and_what_their_hosts_are(site: t.Any) -> None:
+    site.of_group["members"] = {"resilience_postgresql_port": 6543, "health_port": 18008}
+    site.of_group["gateways"] = {"gateway_port": 16432, "health_checks": {"login": {"user": "orders"}, "memory": None}}
+    site.everywhere["health_tls_port"] = "8443"
+    files = site.rendered("health")
+    told = {host: json.loads(written["/etc/fraiseql-resilience/health.json"]) for host, written in files.items()}
+    for given in told.values():
+        assert health_problem(given) == ""
+    member, gate = told[A], told[GATE]
+    assert member["checks"]["login"]["port"] == 6543
+    assert member["checks"]["clock"]["peers"] == {B: f"http://{B}:18008", GATE: f"http://{GATE}:8008"}
+    assert member["checks"]["filesystem"]["paths"][2] == f"{DATA}/main/pg_wal"
+    assert (member["tls"]["port"], member["member"]["poll_seconds"]) == (8443, 0.1)
+    assert gate["member"] is None
+    assert sorted(gate["checks"]) == ["certificate", "clock", "filesystem", "haproxy", "login", "pgbouncer"]
+    assert (gate["checks"]["login"]["user"], gate["checks"]["login"]["port"]) == ("orders", 16432)
+    socket = files[A]["/etc/systemd/system/resilience-health.socket"]
+    assert "ListenStream=18008\nListenStream=8443\n" in socket
+    assert "SupplementaryGroups=resilience-tls\n" in files[A]["/etc/systemd/system/resilience-health.service"]
+
+
+def test_an_agent_is_not_told_what_cannot_be_right(site: t.Any) -> None:
+    site.everywhere["health_checks"] = {"disk": {"kind": "filesystem", "path": "/data"}}
+    written = site.rendered("health")[A]["/etc/fraiseql-resilience/health.json"]
+    assert "checks.disk.path is no option" in health_problem(json.loads(written))

@@ -1,0 +1,136 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The packed health agent, as its unit starts it, beside a real PostgreSQL: for tests and for benchmarks to import."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import socket
+import subprocess
+import tempfile
+import time
+import typing as t
+from pathlib import Path
+
+import real_cluster as real
+
+from ansible_collections.fraiseql.resilience.plugins.plugin_utils.packed import pack
+
+PROGRAM = Path(__file__).resolve().parents[2] / "roles/health/files/health_agent.py"
+MODULES = ("uvicorn", "uvloop", "httptools", "prometheus_client", "psycopg2")
+
+
+def why_not() -> str | None:
+    said = subprocess.run(["/usr/bin/python3", "-c", f"import {', '.join(MODULES)}"], capture_output=True, check=False)
+    missing = f"/usr/bin/python3 has not all of {', '.join(MODULES)}" if said.returncode else None
+    return real.REASON or missing
+
+
+#: Seconds in which /readyz has to know of a fault, and in which any answer has to come.
+KNOWN_WITHIN, ANSWER_WITHIN = 2.0, 0.1
+
+
+class Agent:
+    """The program as its unit starts it, with sockets that outlive it."""
+
+    def __init__(self, folder: Path, configuration: dict[str, t.Any], sockets: int) -> None:
+        self.program, self.path = folder / "health_agent", folder / "health.json"
+        self.program.write_bytes(pack(PROGRAM.read_bytes()))
+        self.path.write_text(json.dumps(configuration))
+        self.sockets = [socket.create_server(("127.0.0.1", 0)) for _socket in range(sockets)]
+        self.ports: list[int] = [one.getsockname()[1] for one in self.sockets]
+        self.port = self.ports[0]
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, **environment: str) -> None:
+        # The descriptors have to begin with 3, and LISTEN_PID has to be the process itself. First out of the way.
+        numbers = [one.fileno() for one in self.sockets]
+        away = [f"exec {100 + place}<&{number}" for place, number in enumerate(numbers)]
+        inherit = [f"exec {3 + place}<&{100 + place}" for place in range(len(numbers))]
+        told = f"export LISTEN_FDS={len(numbers)} LISTEN_PID=$$"
+        words = "; ".join([*away, *inherit, told, 'exec /usr/bin/python3 "$0" --configuration "$1"'])
+        self.process = subprocess.Popen(
+            [*setpriv(), "bash", "-c", words, str(self.program), str(self.path)],
+            cwd="/", pass_fds=numbers, env={**os.environ, **environment}, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            assert self.process.wait(10) == 0
+            self.process = None
+
+    def ask(self, path: str, **headers: str) -> tuple[int, dict[str, t.Any], float]:
+        begin = time.monotonic()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        with contextlib.closing(connection):
+            connection.request("GET", path, headers=headers)
+            answer = connection.getresponse()
+            body = answer.read()
+        seconds = time.monotonic() - begin
+        kind = answer.headers["Content-Type"] or ""
+        return answer.status, json.loads(body) if "json" in kind else {"text": body.decode()}, seconds
+
+    def until(self, path: str, well: t.Callable[[int, dict[str, t.Any]], bool], within: float = KNOWN_WITHIN) -> float:
+        """Seconds until the answer is as it should be; each answer on the way has to come at once."""
+        begin = time.monotonic()
+        while True:
+            code, body, seconds = self.ask(path)
+            took = time.monotonic() - begin
+            assert seconds < ANSWER_WITHIN, f"{path} took {seconds:.3f} s"
+            if well(code, body):
+                return took
+            assert took < within, f"{path} says after {took:.1f} s: {code} {json.dumps(body)[:2000]}"
+            time.sleep(0.02)
+
+    def component(self, name: str) -> dict[str, t.Any]:
+        found: dict[str, t.Any] = self.ask("/healthz")[1]["components"][name]
+        return found
+
+
+def setpriv() -> list[str]:
+    """As runuser, which would close inherited descriptors."""
+    user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--"]
+    return user if os.geteuid() == 0 else []
+
+
+def settings(cluster: real.Cluster, port: int, **checks: t.Any) -> dict[str, t.Any]:
+    descriptor = cluster.folder / f"member-{port}.json"
+    descriptor.write_text(json.dumps({"socket_dir": str(cluster.folder), "port": port}))
+    session = {"host": str(cluster.folder), "port": port}
+    known = {
+        "login": {"kind": "login", "user": "app", **session, "every": 0.25},
+        "latency": {"kind": "latency", "every": 0.25},
+        **{
+            kind: {"kind": kind, "every": 0.5}
+            for kind in ("sessions", "replication", "slots", "archiving", "transaction_ids", "sequences", "checksums",
+                         "configuration")
+        },
+        "filesystem": {"kind": "filesystem", "paths": ["/", str(cluster.folder)], "every": 0.5},
+        "memory": {"kind": "memory", "every": 0.5},
+        **checks,
+    }  # fmt: skip
+    member = {
+        "descriptor": str(descriptor), "fenced_marker": str(cluster.folder / f"fenced-{port}"),
+        "user": "postgres",
+    }  # fmt: skip
+    return {"member": member, "access": {"networks": ["127.0.0.0/8"], "token": "s3cret"}, "checks": known}
+
+
+@contextlib.contextmanager
+def agent_of(configuration: dict[str, t.Any], sockets: int = 1, **environment: str) -> t.Iterator[Agent]:
+    with tempfile.TemporaryDirectory(prefix="agent-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        agent = Agent(folder, configuration, sockets)
+        agent.start(**environment)
+        try:
+            yield agent
+        finally:
+            agent.stop()
+            for one in agent.sockets:
+                one.close()
