@@ -1,6 +1,7 @@
 # Disasters on purpose, in the lab, recovered from by the playbooks of an emergency.
 
-SCENARIO ?= planned_switchover primary_crash primary_host_lost $(if $(filter patroni,$(ENGINE)),,region_lost) data_loss
+SCENARIO ?= planned_switchover primary_crash primary_host_lost $(if $(filter patroni,$(ENGINE)),,region_lost) data_loss \
+  $(if $(filter patroni,$(ENGINE)),,backup_corrupt repository_lost cross_region_restore ransomware)
 # How often each of them is run; from three on, the table says how sure a zero is.
 REPEAT ?= 1
 # Variants, as options of ansible-playbook: OPTIONS="-e resilience_drill_primary_fault=frozen"
@@ -19,7 +20,7 @@ drill: .lab/protected-$(ENGINE)
 	$(ON_LAB) fraiseql.resilience.controls
 else
 # Phases live on the terminal; a scenario that fails does not keep the others from being judged.
-drill: .lab/protected-$(ENGINE) ## Five disasters, one table, signed evidence; or one: make drill SCENARIO=data_loss; or CONTROLS=1; ENGINE=patroni
+drill: .lab/protected-$(ENGINE) ## Nine disasters, one table, signed evidence; or one: make drill SCENARIO=data_loss; or CONTROLS=1; ENGINE=patroni
 	@series=$$(date -u +%Y%m%dT%H%M%SZ); \
 	for scenario in $$(for repetition in $$(seq $(REPEAT)); do echo $(SCENARIO); done); do \
 	  ANSIBLE_STDOUT_CALLBACK=fraiseql.resilience.recovery_clock $(ON_LAB) fraiseql.resilience.drill \
