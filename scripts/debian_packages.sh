@@ -24,10 +24,13 @@ case " ${missing[*]} " in
   fi
   ;;
 esac
-# Of the same kind: promtool and amtool come with services that would begin to run.
+# Of the same kind: promtool and amtool come with services that would begin to run. `systemctl unmask` gives them back.
 for package in "${missing[@]}"; do
   case "$package" in
-  prometheus*) "${as_root[@]}" ln --symbolic --force /dev/null "/etc/systemd/system/$package.service" ;;
+  prometheus*)
+    "${as_root[@]}" mkdir -p /etc/systemd/system
+    "${as_root[@]}" ln --symbolic --force /dev/null "/etc/systemd/system/$package.service"
+    ;;
   esac
 done
 "${as_root[@]}" apt-get update --quiet

@@ -21,6 +21,18 @@ rm /usr/sbin/policy-rc.d
 for unit in etcd haproxy patroni pgbouncer postgresql nftables; do
   systemctl disable "$unit.service"
 done
+for unit in /usr/lib/systemd/system/prometheus*.service; do
+  if [ -e "$unit" ]; then systemctl disable "$(basename "$unit")"; fi
+done
+# Debian's unit asks for more than a container without CAP_SYS_ADMIN can give.
+mkdir -p /etc/systemd/system/prometheus.service.d
+cat >/etc/systemd/system/prometheus.service.d/lab.conf <<'UNIT'
+[Service]
+DeviceAllow=
+DevicePolicy=auto
+PrivateDevices=no
+PrivateUsers=no
+UNIT
 systemctl mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer \
   systemd-networkd-wait-online.service getty.target console-getty.service
 

@@ -24,7 +24,7 @@ KINDS = ("fires", "silent", "clears", "missing")
 ALWAYS = "Watchdog"
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 #: Time in which whoever looks after missing data has to say so.
-NOTICED = "10m"
+NOTICED = "20m"
 
 
 def seconds(text: str) -> int:
