@@ -62,7 +62,7 @@ def agent(_bench: t.Any = None) -> Samples:
     """One round of ours."""
     with real.real_cluster() as cluster:
         cluster.sql("CREATE ROLE app LOGIN")
-        with agent_of(settings(cluster, cluster.port)) as answering:
+        with agent_of(settings(cluster, cluster.port, quick=False)) as answering:
             until(lambda: answering.ask("/readyz")[0] == 200 and answering.ask("/startupz")[0] == 200)
             found = {"agent_cpu_percent": cpu_percent(pid_of(answering))}
             found["readyz_rps"], found["readyz_p99_ms"] = asked(answering.port, "/readyz")

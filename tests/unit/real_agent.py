@@ -98,27 +98,29 @@ def setpriv() -> list[str]:
     return user if os.geteuid() == 0 else []
 
 
-def settings(cluster: real.Cluster, port: int, **checks: t.Any) -> dict[str, t.Any]:
+def settings(cluster: real.Cluster, port: int, *, quick: bool = True, **checks: t.Any) -> dict[str, t.Any]:
+    """All that a member is asked to check by default, beside one on this host; ``quick``: more often than that."""
     descriptor = cluster.folder / f"member-{port}.json"
     descriptor.write_text(json.dumps({"socket_dir": str(cluster.folder), "port": port}))
-    session = {"host": str(cluster.folder), "port": port}
-    known = {
-        "login": {"kind": "login", "user": "app", **session, "every": 0.25},
-        "latency": {"kind": "latency", "every": 0.25},
-        **{
-            kind: {"kind": kind, "every": 0.5}
-            for kind in ("sessions", "replication", "slots", "archiving", "transaction_ids", "sequences", "checksums",
-                         "configuration")
-        },
-        "filesystem": {"kind": "filesystem", "paths": ["/", str(cluster.folder)], "every": 0.5},
-        "memory": {"kind": "memory", "every": 0.5},
-        **checks,
-    }  # fmt: skip
+    plain = ("latency", "sessions", "replication", "slots", "archiving", "transaction_ids", "sequences", "checksums",
+             "configuration", "memory")  # fmt: skip
+    known: dict[str, dict[str, t.Any]] = {
+        "login": {"kind": "login", "user": "app", "host": str(cluster.folder), "port": port},
+        "filesystem": {"kind": "filesystem", "paths": ["/", str(cluster.folder)]},
+        **{kind: {"kind": kind} for kind in plain},
+    }
+    if quick:
+        known = {name: {"every": 0.25, **check} for name, check in known.items()}
     member = {
-        "descriptor": str(descriptor), "fenced_marker": str(cluster.folder / f"fenced-{port}"),
+        "descriptor": str(descriptor),
+        "fenced_marker": str(cluster.folder / f"fenced-{port}"),
         "user": "postgres",
-    }  # fmt: skip
-    return {"member": member, "access": {"networks": ["127.0.0.0/8"], "token": "s3cret"}, "checks": known}
+    }
+    return {
+        "member": member,
+        "access": {"networks": ["127.0.0.0/8"], "token": "s3cret"},
+        "checks": {**known, **checks},
+    }
 
 
 @contextlib.contextmanager
