@@ -22,7 +22,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.backup_m
 from ansible_collections.fraiseql.resilience.plugins.module_utils.scheduled_backup import Host
 
 FILE = "resilience_backup.prom"
-#: A look at a repository is repeated after so many times what it cost, in seconds, and not before a minute.
+#: A look at a repository is repeated after so many times what it costs, in seconds, and not before a minute.
 SPARING, MINUTE = 60.0, 55.0
 #: Positions of the primary that are kept: a day of minutes.
 KEPT = 1440
@@ -31,6 +31,14 @@ POSITION = """
 SELECT json_build_object('timeline', ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int,
   'lsn', pg_current_wal_flush_lsn(), 'snapshot', pg_current_snapshot()::text)
 """
+
+
+def pause(costs: t.Sequence[float]) -> float:
+    """Seconds until a repository is looked at again, after looks that took so long, in seconds.
+
+    The lesser of the last two counts: one that waited for a region which was cut off must not blind the next half hour.
+    """
+    return max(MINUTE, SPARING * min(costs, default=0.0))
 
 
 class State(t.TypedDict):
@@ -89,7 +97,7 @@ class Collector:
         """Walk a repository's archive, unless that was costly and has just been done."""
         before = self.state["looks"].get(str(repo), {})
         begin = time.time()
-        if 0 <= begin - before.get("at", 0) < max(MINUTE, SPARING * before.get("cost", 0)):
+        if 0 <= begin - before.get("at", 0) < pause(before.get("costs", [])):
             return
         look: dict[str, t.Any] = {"at": begin, "safe": before.get("safe")}
         try:
@@ -102,7 +110,7 @@ class Collector:
             look["safe"] = asdict(safe) if safe is not None else None
         except ResilienceError as error:
             self.host.tell(f"repository {repo} cannot be looked at: {error}")
-        look["cost"] = time.time() - begin
+        look["costs"] = [*before.get("costs", []), time.time() - begin][-2:]
         self.state["looks"][str(repo)] = look
 
     def write(self) -> Path:
