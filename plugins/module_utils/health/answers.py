@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import hmac
 import ipaddress
 import json
@@ -111,7 +112,7 @@ class Answers:
             HEALTHZ: lambda _query: self._endpoint(HEALTHZ),
         }
         if settings.member is not None:
-            self._paths |= {path: lambda query, path=path: self._question(path, query) for path in QUESTIONS}
+            self._paths |= {path: functools.partial(self._question, path) for path in QUESTIONS}
 
     @property
     def paths(self) -> list[str]:
