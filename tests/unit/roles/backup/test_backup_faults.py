@@ -14,14 +14,11 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 import typing as t
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from real_cluster import REASON, Cluster, children, cmdline, real_cluster, verdicts
 
 pytestmark = pytest.mark.skipif(REASON is not None, reason=REASON or "")
