@@ -45,7 +45,8 @@ def fails_for(reason: str) -> t.Callable[[int, dict[str, t.Any]], bool]:
 @pytest.fixture(scope="module")
 def cluster() -> t.Iterator[real.Cluster]:
     with real.real_cluster() as cluster:
-        cluster.sql("CREATE ROLE app LOGIN; CREATE ROLE probe LOGIN; CREATE DATABASE resilience OWNER probe")
+        cluster.sql("CREATE ROLE app LOGIN; CREATE ROLE probe LOGIN")
+        cluster.sql("CREATE DATABASE resilience OWNER probe")  # by itself: one -c is one transaction
         cluster.sql(f"ALTER SYSTEM SET max_connections = {CONNECTIONS}")
         cluster.sql("CREATE TABLE numbered (id int GENERATED ALWAYS AS IDENTITY, x int)")
         cluster.sql("INSERT INTO numbered (x) SELECT 1")
