@@ -45,8 +45,8 @@ class Check:
 
     @property
     def stale_after(self) -> float:
-        """Two looks may be missed: a single slow one is no fault."""
-        return 2 * self.every + self.deadline
+        """One look may be missed: a single slow one is no fault. One that takes all of its time is old when it ends."""
+        return self.every + max(self.every, self.deadline) + self.deadline
 
 
 @dataclass(frozen=True)

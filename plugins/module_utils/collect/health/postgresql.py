@@ -17,10 +17,12 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health.p
     Slot,
 )
 
-#: How long a query has run is the most that it can have waited. PostgreSQL 17 spells these events otherwise.
+#: How long a query has run is the most that it can have waited. PostgreSQL 17 spells these events otherwise. From 16 on
+#: more slots are reserved. The session that asks has a slot, too.
 SESSIONS = """
-SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
-       count(*) FILTER (WHERE backend_type = 'client backend'),
+SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+         - coalesce(current_setting('reserved_connections', true)::int, 0),
+       count(*) FILTER (WHERE backend_type = 'client backend') + 1,
        count(*) FILTER (WHERE wait_event_type = 'Lock'),
        max(seconds) FILTER (WHERE wait_event_type = 'Lock'),
        max(seconds) FILTER (WHERE wait_event = 'SyncRep'),
@@ -68,21 +70,27 @@ SELECT max(age(datfrozenxid)), max(mxid_age(datminmxid)),
   FROM pg_database
 """
 
-DATABASES = "SELECT datname::text FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname"
+#: One whose DROP DATABASE was cut off lets nobody in (-2), and can only be dropped again.
+DATABASES = """
+SELECT datname::text FROM pg_database WHERE datallowconn AND NOT datistemplate AND datconnlimit <> -2 ORDER BY datname
+"""
 
-#: A sequence ends where it ends itself, or where the column that it fills does.
+#: A sequence ends where it ends itself, or where the column that it fills does. CASE, since the planner is free to ask
+#: for the last value before it joins: of a table, which is an error, as is an unlogged sequence on a standby.
 SEQUENCES = """
 SELECT format('%I.%I.%I', current_database(), n.nspname, c.relname),
-       100.0 * greatest(pg_sequence_last_value(c.oid), 0)::float8
+       100.0 * greatest(c.last_value, 0)::float8
          / least(s.seqmax, CASE a.atttypid WHEN 'int2'::regtype THEN 32767 WHEN 'int4'::regtype THEN 2147483647
                            ELSE s.seqmax END)
   FROM pg_sequence AS s
-  JOIN pg_class AS c ON c.oid = s.seqrelid AND c.relpersistence = 'p'
+  JOIN (SELECT oid, relname, relnamespace,
+               CASE WHEN relkind = 'S' AND relpersistence = 'p' THEN pg_sequence_last_value(oid) END AS last_value
+          FROM pg_class) AS c ON c.oid = s.seqrelid
   JOIN pg_namespace AS n ON n.oid = c.relnamespace
   LEFT JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i')
                           AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
   LEFT JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
- WHERE NOT s.seqcycle AND s.seqincrement > 0 AND pg_sequence_last_value(c.oid) IS NOT NULL
+ WHERE NOT s.seqcycle AND s.seqincrement > 0 AND c.last_value IS NOT NULL
  ORDER BY 2 DESC LIMIT 3
 """
 
@@ -91,15 +99,20 @@ SELECT current_setting('data_checksums') = 'on', coalesce(datname, 'shared'), co
   FROM pg_stat_database
 """
 
+#: A setting that waits for a restart and one whose value is impossible have the same error; only the first is pending.
 CONFIGURATION = """
 SELECT 'wrong', format('pg_hba.conf, line %s: %s', line_number, error) FROM pg_hba_file_rules WHERE error IS NOT NULL
 UNION ALL
 SELECT 'wrong', format('%s, line %s: %s', sourcefile, sourceline, error) FROM pg_file_settings
- WHERE error IS NOT NULL AND error <> 'setting could not be applied'
+ WHERE error IS NOT NULL
+   AND NOT (error = 'setting could not be applied'
+            AND lower(name) IN (SELECT lower(name) FROM pg_settings WHERE pending_restart))
 UNION ALL
 SELECT 'pending', name FROM pg_settings WHERE pending_restart
 """
 
+#: Seconds after the deadline in which the server gives up a heartbeat that nobody waits for any more.
+LATER = 0.5
 HEARTBEAT_TABLE = """
 CREATE SCHEMA IF NOT EXISTS resilience;
 CREATE TABLE IF NOT EXISTS resilience.heartbeat (name text PRIMARY KEY, beat bigint NOT NULL)
@@ -183,9 +196,10 @@ def beat(line: Line, name: str, deadline: float) -> None:
     """Write the heartbeat's next number, and read it back.
 
     The limit is the transaction's own, since a session may be another client's next. A row that is locked by an
-    earlier attempt, whose commit still waits for a standby, must not leave a second session waiting.
+    earlier attempt, whose commit still waits for a standby, must not leave more and more sessions waiting. The server's
+    limit is later than ours: a commit whose wait for a standby it ends is acknowledged, with a warning alone.
     """
-    milliseconds = max(1, int((deadline - time.monotonic()) * 1000))
+    milliseconds = max(1, int((deadline - time.monotonic() + LATER) * 1000))
     wanted = _next_beat(line, name, deadline)
     line.rows(
         f"BEGIN; SET LOCAL statement_timeout = {milliseconds};"
