@@ -40,6 +40,13 @@ def test_a_check_is_completed_by_what_its_kind_knows() -> None:
     assert set(settings.needs["/healthz"]) == {"postgresql", "disk", "login"}
 
 
+def test_looks_that_take_all_of_their_time_do_not_grow_old_in_between() -> None:
+    for every, deadline in ((1.0, 2.0), (0.25, 1.0), (15.0, 2.0)):
+        check = parse(checks(disk={**DISK, "every": every, "deadline": deadline})).checks["disk"]
+        # The next result is there when this one is as old as that, and a moment later.
+        assert check.stale_after > max(every, deadline) + deadline
+
+
 def test_what_looks_at_a_member_needs_it() -> None:
     assert parse(checks(slots={"kind": "slots"})).needs["slots"] == {"postgresql": Need.HARD}
 
