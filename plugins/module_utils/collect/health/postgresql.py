@@ -111,8 +111,6 @@ UNION ALL
 SELECT 'pending', name FROM pg_settings WHERE pending_restart
 """
 
-#: Seconds after the deadline in which the server gives up a heartbeat that nobody waits for any more.
-LATER = 0.5
 HEARTBEAT_TABLE = """
 CREATE SCHEMA IF NOT EXISTS resilience;
 CREATE TABLE IF NOT EXISTS resilience.heartbeat (name text PRIMARY KEY, beat bigint NOT NULL)
@@ -196,10 +194,10 @@ def beat(line: Line, name: str, deadline: float) -> None:
     """Write the heartbeat's next number, and read it back.
 
     The limit is the transaction's own, since a session may be another client's next. A row that is locked by an
-    earlier attempt, whose commit still waits for a standby, must not leave more and more sessions waiting. The server's
-    limit is later than ours: a commit whose wait for a standby it ends is acknowledged, with a warning alone.
+    earlier attempt, whose commit still waits for a standby, must not leave a second session waiting. That wait itself
+    is not limited by it, and so not ended with a mere warning.
     """
-    milliseconds = max(1, int((deadline - time.monotonic() + LATER) * 1000))
+    milliseconds = max(1, int((deadline - time.monotonic()) * 1000))
     wanted = _next_beat(line, name, deadline)
     line.rows(
         f"BEGIN; SET LOCAL statement_timeout = {milliseconds};"
