@@ -39,11 +39,12 @@ SINGLE_ANSWER_WITHIN = 0.5
 class Agent:
     """The program as its unit starts it, with sockets that outlive it."""
 
-    def __init__(self, folder: Path, configuration: dict[str, t.Any], sockets: int) -> None:
+    def __init__(self, folder: Path, configuration: dict[str, t.Any], sockets: int, *, port: int = 0) -> None:
         self.program, self.path = folder / "health_agent", folder / "health.json"
         self.program.write_bytes(pack(PROGRAM.read_bytes()))
         self.path.write_text(json.dumps(configuration))
-        self.sockets = [socket.create_server(("127.0.0.1", 0)) for _socket in range(sockets)]
+        ports = [port, *[0] * (sockets - 1)]
+        self.sockets = [socket.create_server(("127.0.0.1", port)) for port in ports]
         self.ports: list[int] = [one.getsockname()[1] for one in self.sockets]
         self.port = self.ports[0]
         self.process: subprocess.Popen[bytes] | None = None

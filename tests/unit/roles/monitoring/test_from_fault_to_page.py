@@ -24,6 +24,7 @@ from pathlib import Path
 import loopback
 import pytest
 from alert_cases import TOP
+from real_agent import Agent
 
 pytestmark = pytest.mark.slow
 
@@ -208,8 +209,11 @@ def agent(site: Site) -> None:
     descriptor.write_text(
         json.dumps({"socket_dir": str(site.folder), "port": PORTS["resilience_postgresql_port"]}), encoding="utf-8"
     )
-    argv = ["/usr/bin/python3", str(TOP / "roles/health/files/health_agent.py"), "--descriptor", str(descriptor)]
-    site.start("agent", [*argv, "--port", str(PORTS["health_port"])])
+    member = {"descriptor": str(descriptor), "fenced_marker": str(site.folder / "fenced"), "user": "postgres"}
+    made = Agent(site.folder, {"member": member, "checks": {}}, 1, port=PORTS["health_port"])
+    made.start()
+    assert made.process is not None
+    site.processes.append(made.process)
 
 
 def monitoring(site: Site) -> None:
