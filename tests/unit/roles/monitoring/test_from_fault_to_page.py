@@ -311,7 +311,7 @@ FAULTS: dict[str, t.Callable[[Site, bool], None]] = {
 def calm(site: Site) -> float:
     """The site as it is without a fault: the watchdog is heard, and nobody is called."""
     began = time.monotonic()
-    site.told.wait("Watchdog", began, 60)
+    site.told.wait("Watchdog", began, 180)
     # The slowest of those that are to be told meanwhile.
     site.told.wait("HostDown", began, 180)
     return began
