@@ -36,7 +36,7 @@ class Result:
     error: str | None
 
 
-Question = t.Callable[[Reading, int | None], Judged]
+Question = t.Callable[[Reading, "int | None"], Judged]
 
 
 def judge(result: Result | None, now: float, stale_after: float, question: Question, lag: int | None = None) -> Judged:
