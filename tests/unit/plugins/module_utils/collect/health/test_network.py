@@ -37,7 +37,11 @@ def listening(serve: Serve) -> t.Iterator[int]:
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=accept, daemon=True).start()
-        yield listener.getsockname()[1]
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            # Closing alone leaves the port open for as long as a thread waits in accept.
+            listener.shutdown(socket.SHUT_RDWR)
 
 
 def answering(body: str, code: int = 200, asked: list[bytes] | None = None) -> Serve:
@@ -51,13 +55,13 @@ def answering(body: str, code: int = 200, asked: list[bytes] | None = None) -> S
     return serve
 
 
-def soon(seconds: float = 0.4) -> float:
+def soon(seconds: float = 10.0) -> float:
     return time.monotonic() + seconds
 
 
 def test_a_port_that_answers_and_one_that_does_not() -> None:
     with listening(lambda _connection: None) as port:
-        assert network.tcp("127.0.0.1", port, soon()) < 0.4
+        assert network.tcp("127.0.0.1", port, soon()) < 10
     with pytest.raises(Refused, match=f"127.0.0.1:{port} does not answer"):
         network.tcp("127.0.0.1", port, soon())
 
@@ -93,15 +97,15 @@ def cut_off(connection: socket.socket) -> None:
 def test_what_does_not_answer_wholly_in_time_does_not_answer(serve: Serve) -> None:
     begin = time.monotonic()
     with listening(serve) as port, pytest.raises(Refused, match="does not answer"):
-        network.get(f"http://127.0.0.1:{port}/", soon())
-    assert time.monotonic() - begin < 1.5
+        network.get(f"http://127.0.0.1:{port}/", soon(0.4))
+    assert time.monotonic() - begin < 5
 
 
 def test_peers_clocks() -> None:
     with listening(answering('{"status": "pass", "time": "2020-01-01T00:00:00.000+00:00"}')) as port:
         [behind, gone] = network.offsets({"behind": f"http://127.0.0.1:{port}", "gone": "http://127.0.0.1:1"}, soon())
     assert behind.seconds is not None and behind.seconds < -(10**8)
-    assert 0 < behind.bound < 0.4
+    assert 0 < behind.bound < 10
     assert gone.seconds is None
     with listening(answering("{}")) as port:
         assert network.offsets({"mute": f"http://127.0.0.1:{port}"}, soon())[0].seconds is None
@@ -111,8 +115,8 @@ def test_a_peer_that_hangs_does_not_take_the_others_time() -> None:
     with listening(silent) as hung, listening(answering('{"time": "2020-01-01T00:00:00+00:00"}')) as well:
         peers = {"hung": f"http://127.0.0.1:{hung}", "well": f"http://127.0.0.1:{well}"}
         begin = time.monotonic()
-        assert [one.seconds is None for one in network.offsets(peers, soon())] == [True, False]
-    assert time.monotonic() - begin < 1.5
+        assert [one.seconds is None for one in network.offsets(peers, soon(2))] == [True, False]
+    assert time.monotonic() - begin < 8
 
 
 def test_what_other_agents_see() -> None:
