@@ -7,7 +7,14 @@ folder=$1 target=$2
 bin=$(find /usr/lib/postgresql -mindepth 2 -maxdepth 2 -name bin | sort -V | tail -n 1)
 scratch=$(mktemp -d "$folder/by-hand-XXXXXX")
 export PGHOST=$scratch PGPORT=5432 PGUSER=postgres
-trap '"$bin/pg_ctl" -D "$scratch/data" -m immediate -w stop >/dev/null 2>&1 || true; rm -rf "$scratch"' EXIT
+# A server that does not stop keeps its files, and is told of.
+cleaned() {
+  if [ -e "$scratch/data/postmaster.pid" ]; then
+    "$bin/pg_ctl" -D "$scratch/data" -m immediate -w stop >&2 || return 1
+  fi
+  rm -rf "$scratch"
+}
+trap cleaned EXIT
 mkdir -m 0700 "$scratch/data" "$scratch/lock"
 # What a copy can do without that is thrown away, as the product has it: nothing has to be on disk.
 options="-c listen_addresses= -c port=$PGPORT -c unix_socket_directories=$scratch -c archive_mode=off -c shared_buffers=128MB \
@@ -20,7 +27,12 @@ pgbackrest --config="$folder/pgbackrest.conf" --stanza=bench --pg1-path="$scratc
   --target-action=promote restore >&2
 restored=$(now)
 "$bin/pg_ctl" -D "$scratch/data" -l "$scratch/log" -w -t 600 -o "$options" start >&2
+deadline=$((SECONDS + 600))
 until [ "$("$bin/psql" -XAtq -d postgres -c 'SELECT pg_is_in_recovery()')" = f ]; do
+  if [ "$SECONDS" -ge "$deadline" ]; then
+    printf 'replay has not ended after 600 s\n' >&2
+    exit 1
+  fi
   sleep 0.05
 done
 replayed=$(now)

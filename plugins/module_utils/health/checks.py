@@ -89,6 +89,18 @@ def _asked(dsn: t.Callable[[], str], ask: t.Callable[[Line, float], Findings]) -
     return lambda deadline: lasting.asked(lambda line: ask(line, deadline), deadline)
 
 
+def _failing(what: str, metric: str, look: Look) -> Look:
+    """Where a refusal is what the check looks for, it is a failure and not unknown."""
+
+    def failing(deadline: float) -> Findings:
+        try:
+            return look(deadline)
+        except LookFailed as error:
+            return [Finding(Status.FAIL, f"{what}: {error.message}", metric)]
+
+    return failing
+
+
 def _of_member(judge: t.Callable[[Line, float, Given], Findings]) -> t.Callable[[Given, Descriptor | None], Look]:
     def make(given: Given, descriptor: Descriptor | None) -> Look:
         return _asked(_here(descriptor).dsn, lambda line, deadline: judge(line, deadline, given))
@@ -107,16 +119,12 @@ def _here(descriptor: Descriptor | None) -> Descriptor:
 
 
 def _login(given: Given, _descriptor: Descriptor | None) -> Look:
-    """A refusal is what this looks for, so it is a failure and not unknown."""
     dsn = _conninfo(given)
 
     def look(deadline: float) -> Findings:
-        try:
-            return of_postgresql.login(postgresql.login(dsn, deadline), given["seconds"])
-        except LookFailed as error:
-            return [Finding(Status.FAIL, f"{given['user']} gets no session: {error.message}", "seconds")]
+        return of_postgresql.login(postgresql.login(dsn, deadline), given["seconds"])
 
-    return look
+    return _failing(f"{given['user']} gets no session", "seconds", look)
 
 
 def _latency(given: Given, descriptor: Descriptor | None) -> Look:
@@ -178,15 +186,7 @@ def _heartbeat(given: Given, _descriptor: Descriptor | None) -> Look:
         seconds = time.monotonic() - begin
         return [at_most("seconds", seconds, given["seconds"], "s", "a row was written and read back")]
 
-    lasting = _asked(lambda: dsn, ask)
-
-    def look(deadline: float) -> Findings:
-        try:
-            return lasting(deadline)
-        except LookFailed as error:
-            return [Finding(Status.FAIL, f"no row is written: {error.message}", "seconds")]
-
-    return look
+    return _failing("no row is written", "seconds", _asked(lambda: dsn, ask))
 
 
 def _heartbeat_seen(given: Given, descriptor: Descriptor | None) -> Look:
@@ -211,15 +211,7 @@ def _pgbouncer(given: Given, _descriptor: Descriptor | None) -> Look:
             *postgresql.pools(line, deadline), used=given["used_percent"], waiting=given["wait_seconds"]
         )
 
-    lasting = _asked(lambda: dsn, ask)
-
-    def look(deadline: float) -> Findings:
-        try:
-            return lasting(deadline)
-        except LookFailed as error:
-            return [Finding(Status.FAIL, f"PgBouncer does not answer: {error.message}", "clients")]
-
-    return look
+    return _failing("PgBouncer does not answer", "clients", _asked(lambda: dsn, ask))
 
 
 # --- the host --------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ holds whoever looks at it) delays no other one and no answer: its result grows o
 
 from __future__ import annotations
 
+import abc
 import sys
 import threading
 import time
@@ -52,7 +53,7 @@ def pace(poll: float, trouble_for: float | None) -> float:
     return poll / 4 if trouble_for < QUICK_PERIOD else poll * 2.5
 
 
-class Looker(threading.Thread):
+class Looker(threading.Thread, abc.ABC):
     """Looks again and again, until it is stopped."""
 
     def __init__(self, name: str) -> None:
@@ -68,9 +69,9 @@ class Looker(threading.Thread):
     def stop(self) -> None:
         self._stop_asked.set()
 
+    @abc.abstractmethod
     def step(self) -> float:
         """One look; returns the seconds to wait before the next one."""
-        raise NotImplementedError
 
     def tell(self, words: str) -> None:
         """A line in the journal for each change, not for each look."""
