@@ -35,8 +35,7 @@ PARAMS: dict[str, t.Any] = {
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[str]:
-    if not shutil.which("prometheus-alertmanager"):
-        pytest.skip("Alertmanager is missing: Debian's package prometheus-alertmanager")
+    assert shutil.which("prometheus-alertmanager"), "Debian's package prometheus-alertmanager is missing: make setup"
     folder = tmp_path_factory.mktemp("alertmanager")
     config = folder / "alertmanager.yml"
     config.write_text("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n", encoding="utf-8")

@@ -58,7 +58,7 @@ def rendered(folder: Path, variables: t.Mapping[str, t.Any], *, debian: str = "1
         },
         {
             "ansible.builtin.copy": {
-                "content": "{{ __monitoring_files | to_json }}",
+                "content": "{{ __monitoring_placed | to_json }}",
                 "dest": f"{folder}/{{{{ inventory_hostname }}}}.json",
             }
         },
@@ -81,6 +81,10 @@ def rendered(folder: Path, variables: t.Mapping[str, t.Any], *, debian: str = "1
     if ended.returncode != 0:
         raise Refused(ended.stdout + ended.stderr)
     return {
-        host: {file["dest"]: file["text"] for file in json.loads((folder / f"{host}.json").read_text(encoding="utf-8"))}
+        host: {
+            file["dest"]: file["content"]
+            for file in json.loads((folder / f"{host}.json").read_text(encoding="utf-8"))
+            if "content" in file
+        }
         for host in hosts
     }

@@ -66,8 +66,7 @@ def alertmanager(files: loopback.Files) -> dict[str, t.Any]:
 
 
 def run(folder: Path, *argv: str) -> str:
-    if not shutil.which(argv[0]):
-        pytest.skip(f"{argv[0]} is missing: Debian's packages prometheus and prometheus-alertmanager")
+    assert shutil.which(argv[0]), f"{argv[0]} is missing (prometheus, prometheus-alertmanager): make setup"
     answer = subprocess.run(argv, cwd=folder, check=False, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     return answer.stdout
