@@ -23,8 +23,6 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import 
 TYPES = ("full", "diff", "incr")
 #: Pages are read from the primary, whatever is configured.
 FROM_PRIMARY = "--no-backup-standby"
-#: pgBackRest's exit code when another process holds the stanza's lock.
-LOCKED = 50
 #: What it says of a primary that has not taken its first checkpoint since it was promoted.
 BEFORE_CHECKPOINT = "does not match pg_control timeline"
 
@@ -80,7 +78,7 @@ def take(
 
 def passes(error: CommandFailed) -> bool:
     """Is it only a matter of time?"""
-    return error.rc == LOCKED or BEFORE_CHECKPOINT in error.stderr_tail
+    return error.rc == pgbackrest.LOCKED or BEFORE_CHECKPOINT in error.stderr_tail
 
 
 def seen(client: pgbackrest.Client, repo: int) -> pgbackrest.Stanza:

@@ -49,6 +49,10 @@ options:
     description: Seconds that each of pgBackRest's commands has.
     type: float
     default: 240.0
+  wait:
+    description: Seconds to wait for another process that holds the stanza's lock, before the stanza is created.
+    type: float
+    default: 60.0
 attributes:
   check_mode:
     description: Can run in C(check_mode) and return changed status prediction without modifying the target.
@@ -92,13 +96,19 @@ warnings_told:
   elements: str
 """
 
+import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils import command
+from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import Deadline
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import pgbackrest
-from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import RefusedError, ResilienceError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import (
+    CommandFailed,
+    RefusedError,
+    ResilienceError,
+)
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.generations import serves
 
 
@@ -111,6 +121,7 @@ def argument_spec() -> dict[str, t.Any]:
         "check": {"type": "bool", "default": True},
         "user": {"type": "str", "default": "postgres"},
         "timeout": {"type": "float", "default": 240.0},
+        "wait": {"type": "float", "default": 60.0},
     }
 
 
@@ -131,7 +142,7 @@ def act(params: dict[str, t.Any], *, check_mode: bool, run: command.Runner) -> d
         answer.update(changed=True, created_in=missing)
         if check_mode:
             return answer
-        answer["warnings_told"] += warnings(client.call("stanza-create").stderr)
+        answer["warnings_told"] += warnings(create(client, Deadline(params["wait"])).stderr)
     if params["check"] and not check_mode:
         try:
             done = client.call("check")
@@ -141,6 +152,20 @@ def act(params: dict[str, t.Any], *, check_mode: bool, run: command.Runner) -> d
         answer.update(checked=True, seconds=round(done.seconds, 3))
         answer["warnings_told"] += warnings(done.stderr)
     return answer
+
+
+def create(client: pgbackrest.Client, deadline: Deadline) -> command.Completed:
+    """Create the stanza. A primary whose WAL no repository takes yet holds the lock again and again, for a moment each.
+
+    :raises CommandFailed: whatever pgBackRest complains of; of the lock only at the deadline.
+    """
+    while True:
+        try:
+            return client.call("stanza-create")
+        except CommandFailed as error:
+            if error.rc != pgbackrest.LOCKED or deadline.expired():
+                raise
+            time.sleep(0.2)
 
 
 def demand_same_cluster(stanza: pgbackrest.Stanza, repos: list[int], system_id: str | None) -> None:

@@ -26,6 +26,8 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import 
 OK, NO_STANZA, NO_BACKUP, NO_DATA, MIXED, OTHER = 0, 1, 2, 3, 4, 99
 #: A repository with one of these can be read.
 READABLE = (OK, NO_BACKUP)
+#: Its exit code when another process holds the stanza's lock.
+LOCKED = 50
 
 WRONG_KEY = "the repository's key is wrong"
 #: What pgBackRest's complaint means, and what to do; the first that fits is told.

@@ -27,10 +27,14 @@ class Host:
         self.system_ids = system_ids or {n: 77 for n, code in codes.items() if code != 1}
         self.ran: list[str] = []
         self.check_fails = False
+        self.locked = 0
 
     def __call__(self, argv: t.Sequence[str], **_more: t.Any) -> Completed:
         verb = next(argument for argument in argv[1:] if not argument.startswith("-"))
         self.ran.append(verb)
+        if verb == "stanza-create" and self.locked:
+            self.locked -= 1
+            raise CommandFailed("ended", argv=argv, rc=50, stderr="ERROR: [050]: unable to acquire lock on file")
         if verb == "check" and self.check_fails:
             raise CommandFailed("ended", argv=argv, rc=82, stderr="ERROR: [082]: WAL segment X was not archived before")
         told = [{
@@ -53,6 +57,20 @@ def test_a_missing_stanza_is_created_and_checked() -> None:
     assert (answer["changed"], answer["created_in"], answer["checked"]) == (True, [1, 2], True)
     assert host.ran == ["info", "stanza-create", "check"]
     assert answer["warnings_told"] == ["pg3 is down"]
+
+
+def test_an_archiving_primary_that_holds_the_lock_for_a_moment_is_waited_for() -> None:
+    host = Host({1: 1, 2: 0})
+    host.locked = 2
+    assert host.act()["created_in"] == [1]
+    assert host.ran == ["info", *["stanza-create"] * 3, "check"]
+
+
+def test_a_lock_that_is_never_given_up_is_told() -> None:
+    host = Host({1: 1, 2: 0})
+    host.locked = 99
+    with pytest.raises(CommandFailed, match="another pgBackRest process works on this stanza"):
+        host.act(wait=0.3)
 
 
 def test_one_that_is_there_is_only_checked() -> None:

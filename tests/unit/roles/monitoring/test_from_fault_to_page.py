@@ -15,6 +15,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 import typing as t
@@ -252,13 +253,13 @@ def monitoring(site: Site) -> None:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Site]:
+def site() -> t.Iterator[Site]:
     missing = [program for program in PROGRAMS if not shutil.which(program)]
     if missing or os.geteuid() != 0 or not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
         pytest.skip(f"it takes root, PostgreSQL and {', '.join(missing)}")
-    folder = tmp_path_factory.mktemp("site")
-    for part in (folder, *folder.parents[:2]):
-        part.chmod(0o755)
+    # Not below pytest's own folder, into which no other user may look.
+    folder = Path(tempfile.mkdtemp(prefix="site-"))
+    folder.chmod(0o755)
     shutil.chown(folder, "postgres")
     site = Site(folder, Told())
     (folder / "ansible").mkdir()
@@ -276,6 +277,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Site]:
         yield site
     finally:
         site.stop()
+        shutil.rmtree(folder)
 
 
 def backups(site: Site, gaps: int) -> None:

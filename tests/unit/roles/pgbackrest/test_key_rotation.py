@@ -232,7 +232,7 @@ class Site:
 
     def stanza(self, host: str, repos: list[int], *, state: str = "present", check: bool = True) -> None:
         params = {"stanza": STANZA, "state": state, "repos": repos, "system_id": None, "check": check, "user": USER}
-        pgbackrest_stanza.act(params | {"timeout": 120.0}, check_mode=False, run=self.runner(host))
+        pgbackrest_stanza.act(params | {"timeout": 120.0, "wait": 60.0}, check_mode=False, run=self.runner(host))
 
     def full(self, repo: int, *, only_if_none: bool = True) -> None:
         params = {"stanza": STANZA, "repo": repo, "type": "full", "only_if_none": only_if_none, "user": USER}
