@@ -334,7 +334,12 @@ KINDS: dict[str, Kind] = {
     ),
     "heartbeat": Kind(
         _heartbeat,
-        {**SESSION, "name": o.Option(o.some_text, "gateway"), "seconds": SECONDS},
+        {
+            **SESSION,
+            "name": o.Option(o.some_text, "gateway"),
+            "seconds": SECONDS,
+            "record": o.Option(o.text, ""),
+        },
         every=1.0,
         ready="soft",
     ),

@@ -23,11 +23,14 @@ import ssl
 import sys
 import time
 import typing as t
+from pathlib import Path
 
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.availability import Recorder
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.health.member import Descriptor, Member
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import ResilienceError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.health import settings as configured
 from ansible_collections.fraiseql.resilience.plugins.module_utils.health.answers import Access, Answers
+from ansible_collections.fraiseql.resilience.plugins.module_utils.health.record import Record
 from ansible_collections.fraiseql.resilience.plugins.module_utils.health.settings import Check, Settings
 from ansible_collections.fraiseql.resilience.plugins.module_utils.health.watch import Checker, Watcher, say
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health import metrics
@@ -63,7 +66,9 @@ class Looking:
 
     def _checker(self, check: Check) -> Checker:
         look = check.kind.make(check.options, self.descriptor)
-        return Checker(check.name, lambda: look(time.monotonic() + check.deadline), check.every)
+        folder = check.options.get("record")
+        record = Record(Recorder(Path(folder)), say) if folder else None
+        return Checker(check.name, lambda: look(time.monotonic() + check.deadline), check.every, record)
 
     def start(self, patience: float) -> None:
         """Whoever asks meanwhile waits in the socket's queue: a restart must not make a healthy primary unknown."""
