@@ -64,18 +64,19 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import availability as recorded
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import journal
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.availability import FOLDER
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import ResilienceError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import availability, period
 
 
 def argument_spec() -> dict[str, t.Any]:
-    return {"month": {"type": "str"}, "directory": {"type": "path", "default": str(recorded.FOLDER)}}
+    return {"month": {"type": "str"}, "directory": {"type": "path", "default": str(FOLDER)}}
 
 
 def act(params: dict[str, t.Any], now: float) -> dict[str, t.Any]:
     asked = period.period_of(params["month"], now)
-    kept = recorded.read(Path(params["directory"]))
+    kept = journal.read(Path(params["directory"]))
     lines = [line for line in kept.records if availability.touches(line, asked)]
     return {"changed": False, "lines": lines, "problems": list(kept.problems)}
 

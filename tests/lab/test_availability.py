@@ -64,3 +64,13 @@ def test_an_agent_that_is_killed_loses_nothing_that_it_saw(lab: Lab, wait: t.Cal
     [kept] = [line for line in lines() if line["utc"] == seen["utc"]]
     assert kept["transactions"] >= seen["transactions"]
     assert kept["outcome"] == "committed"
+
+
+def test_a_baseline_is_made_of_what_was_counted_and_incidents_are_apart(lab: Lab, tmp_path: Path) -> None:
+    few = {"baseline_least_samples": 20, "baseline_least_hours": 1}
+    refused = lab.play("baseline", tmp_path, "--check", baseline_least_hours=168)
+    assert refused.rc != 0 and "too few samples for a baseline" in refused.said
+    played = lab.play("baseline", tmp_path, "--check", "--diff", **few)
+    assert played.rc == 0, played.said
+    assert "hour " in played.said and "p95" in played.said
+    assert lab.said(lab.primary, "ls /var/lib/fraiseql-resilience/latencies/latency").find("baseline") == -1

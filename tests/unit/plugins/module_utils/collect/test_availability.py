@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import availability as recorded
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import journal
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.availability import Recorder, Transactions
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import UnknownError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import availability
@@ -32,7 +32,7 @@ def read(folder: Path) -> list[tuple[float, float, str, int]]:
     """Begin, seconds, outcome, count."""
     return [
         (round(span.begin - T0, 3), round(span.end - span.begin, 3), span.state.name, span.transactions)
-        for span in availability.spans(recorded.read(folder).records, DAY)[0]
+        for span in availability.spans(journal.read(folder).records, DAY)[0]
     ]
 
 
@@ -51,9 +51,9 @@ def test_a_recorder_that_was_killed_has_lost_nothing_and_the_next_one_goes_on(tm
 def test_a_line_that_is_there_twice_counts_once(tmp_path: Path) -> None:
     """Killed after the line, and before the file beside it was replaced."""
     told(tmp_path, (0, "committed"), (1, "committed"))
-    kept = (tmp_path / recorded.OPEN).read_bytes()
+    kept = (tmp_path / journal.OPEN).read_bytes()
     told(tmp_path, (2, "failed"))
-    (tmp_path / recorded.OPEN).write_bytes(kept)
+    (tmp_path / journal.OPEN).write_bytes(kept)
     told(tmp_path, (5, "failed"))
     assert read(tmp_path) == [(0, 1, "UP", 2), (5, 0, "DOWN", 1)]
 
@@ -90,13 +90,13 @@ def test_a_disk_that_cannot_be_written_delays_lines_and_loses_none(tmp_path: Pat
 
 def test_what_is_torn_is_told_and_the_rest_is_read(tmp_path: Path) -> None:
     told(tmp_path, (0, "committed"), (1, "failed"))
-    (tmp_path / recorded.OPEN).write_text('{"schema": "fraise')
+    (tmp_path / journal.OPEN).write_text('{"schema": "fraise')
     (tmp_path / "notes.txt").write_text("not ours")
     assert read(tmp_path) == [(0, 0, "UP", 1)]
-    assert "torn" in recorded.read(tmp_path).problems[0]
+    assert "torn" in journal.read(tmp_path).problems[0]
     told(tmp_path, (5, "committed"))
-    assert json.loads((tmp_path / recorded.OPEN).read_text())["outcome"] == "committed"
+    assert json.loads((tmp_path / journal.OPEN).read_text())["outcome"] == "committed"
 
 
 def test_where_nothing_was_recorded_nothing_is_read(tmp_path: Path) -> None:
-    assert recorded.read(tmp_path / "none").records == ()
+    assert journal.read(tmp_path / "none").records == ()
