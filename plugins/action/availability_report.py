@@ -62,7 +62,8 @@ def _report(given: Result, period: periods.Period, now: float) -> Result:
         # Of an observer that could not be asked, nothing is known.
         lines = record.get("lines")
         places[host], wrong = availability.spans(lines or [], period)
-        told = [record.get("msg") or "it could not be asked"] if lines is None else [*record.get("problems", []), *wrong]
+        unasked = [] if lines is not None else [record.get("msg") or "it could not be asked"]
+        told = [*unasked, *record.get("problems", []), *wrong]
         problems += [f"{host}: {problem}" for problem in told]
     operations, unread = _operations(Path(given["evidence"]).absolute(), given["name"])
     return availability.report(places, operations, period, given["objectives"], now, [*problems, *unread])

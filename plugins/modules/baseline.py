@@ -12,8 +12,8 @@ short_description: Make a baseline of how long a check's answers take, by hour o
 version_added: 1.0.0
 author: FraiseQL contributors (@fraiseql)
 description:
-  - The health agent counts how long the answers of its checks C(latency) and C(heartbeat) take. This makes a baseline of
-    them - median, 95th and 99th percentile for each hour of the week in UTC, with the number of samples - that the
+  - The health agent counts how long the answers of its checks C(latency) and C(heartbeat) take. This makes a baseline
+    of them - median, 95th and 99th percentile for each hour of the week in UTC, with the number of samples - that the
     agent's limits follow from then on, without a restart.
   - A baseline that is there stays as it is, unless O(rebase=true); what was before is kept beside it under its version.
   - With too few samples there is none, and nothing is changed.

@@ -56,7 +56,9 @@ def seconds(utc: str) -> float:
 
 def test_an_agent_that_is_killed_loses_nothing_that_it_saw(lab: Lab, wait: t.Callable[..., t.Any]) -> None:
     def lines() -> list[dict[str, t.Any]]:
-        return [json.loads(line) for line in lab.said("observer", f"cat {RECORD}/*.jsonl {RECORD}/open.json").splitlines()]
+        return [
+            json.loads(line) for line in lab.said("observer", f"cat {RECORD}/*.jsonl {RECORD}/open.json").splitlines()
+        ]
 
     seen = json.loads(lab.said("observer", f"cat {RECORD}/open.json"))
     lab.said("observer", "systemctl kill --signal=KILL resilience-health.service")

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A journal of a folder: a file of lines for each month, and beside them what has not become a line yet.
 
-That is replaced as a whole whenever its writer says so. A writer that is killed loses nothing of it: its successor makes
-it a line. A disk that cannot be written delays lines, and loses none while the writer lives.
+That is replaced as a whole whenever its writer says so. A writer that is killed loses nothing of it: its successor
+makes it a line. A disk that cannot be written delays lines, and loses none while the writer lives.
 """
 
 from __future__ import annotations

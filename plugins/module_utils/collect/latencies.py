@@ -50,7 +50,7 @@ class Latencies:
 
     def _goes_on(self, at: float) -> bool:
         same_hour = baseline.hour_of_week(at) == baseline.hour_of_week(self._began)
-        return same_hour and 0 <= at - self._ended and at - self._began <= LONGEST
+        return same_hour and at - self._ended >= 0 and at - self._began <= LONGEST
 
     def _record(self) -> records.Record:
         return {

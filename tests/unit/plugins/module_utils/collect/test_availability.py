@@ -24,7 +24,9 @@ DAY = Period("day", T0 - 86400, T0 + 86400)
 def told(folder: Path, *given: tuple[float, str], recorder: Recorder | None = None) -> Recorder:
     recorder = recorder or Recorder(folder)
     for at, outcome in given:
-        recorder.add(Transactions(outcome, T0 + at, T0 + at, slowest=0.01, reason="" if outcome == "committed" else "no"))
+        recorder.add(
+            Transactions(outcome, T0 + at, T0 + at, slowest=0.01, reason="" if outcome == "committed" else "no")
+        )
     return recorder
 
 

@@ -11,7 +11,12 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.availa
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import UnknownError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.health.record import Record, transaction
 from ansible_collections.fraiseql.resilience.plugins.module_utils.health.watch import Checker
-from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health.status import Finding, Look, Status, at_most
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health.status import (
+    Finding,
+    Look,
+    Status,
+    at_most,
+)
 
 LIMITS = (0.25, 2.0)
 

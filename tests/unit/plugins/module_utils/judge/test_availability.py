@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, FraiseQL contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Availability: an outage is what clients felt, what nobody saw is unknown, drills are apart, and the budget decides."""
+"""Availability: an outage is what clients felt, what nobody saw is unknown, drills are apart, the budget decides."""
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 
 import pytest
@@ -92,7 +93,9 @@ def test_one_place_that_sees_commits_is_enough() -> None:
 
 
 def test_an_outage_that_all_saw_is_one() -> None:
-    said = reported(spans((0, 100, UP), (101, 140, DOWN), (141, 3600, UP)), spans((0, 110, UP), (111, 150, DOWN), (151, 3600, UP)))
+    said = reported(
+        spans((0, 100, UP), (101, 140, DOWN), (141, 3600, UP)), spans((0, 110, UP), (111, 150, DOWN), (151, 3600, UP))
+    )
     [outage] = said["outages"]
     assert (outage["begin_utc"], outage["seconds"]) == ("1970-01-01T00:01:50.000Z", 31.0)
 
@@ -109,12 +112,14 @@ def test_a_place_that_recorded_nothing_takes_nothing_away() -> None:
 )  # fmt: skip
 def test_every_moment_of_the_period_has_one_state(places: list[list[tuple[float, float, State]]]) -> None:
     each = [
-        availability.stretches(sorted((Span(at, at + long, state) for at, long, state in one), key=lambda s: s.begin), HOUR)
+        availability.stretches(
+            sorted((Span(at, at + long, state) for at, long, state in one), key=lambda s: s.begin), HOUR
+        )
         for one in places
     ]
     found = availability.merged(each)
     assert (found[0].begin, found[-1].end) == (0.0, 3600.0)
-    assert all(one.end == after.begin for one, after in zip(found, found[1:], strict=False))
+    assert all(one.end == after.begin for one, after in itertools.pairwise(found))
     for moment in {edge for place in each for stretch in place for edge in (stretch.begin,)}:
         best = max(next(one.state for one in place if one.begin <= moment < one.end) for place in each)
         assert next(one.state for one in found if one.begin <= moment < one.end) is best
@@ -178,7 +183,14 @@ def test_a_record_is_read() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"utc": "today"}, {"seconds": -1}, {"seconds": None}, {"outcome": "fine"}, {"schema": "x"}, {"transactions": "many"}],
+    [
+        {"utc": "today"},
+        {"seconds": -1},
+        {"seconds": None},
+        {"outcome": "fine"},
+        {"schema": "x"},
+        {"transactions": "many"},
+    ],
 )
 def test_a_record_that_cannot_be_read_is_told(wrong: dict[str, t.Any]) -> None:
     found, problems = availability.spans([{**LINE, **wrong}], HOUR)
@@ -199,4 +211,6 @@ def test_only_an_operation_with_its_times_is_one() -> None:
 
 
 def test_neighbours_in_one_state_are_one() -> None:
-    assert availability.joined([Stretch(0, 1, DOWN, 1, ""), Stretch(1, 2, DOWN, 2, "why")]) == [Stretch(0, 2, DOWN, 3, "why")]
+    assert availability.joined([Stretch(0, 1, DOWN, 1, ""), Stretch(1, 2, DOWN, 2, "why")]) == [
+        Stretch(0, 2, DOWN, 3, "why")
+    ]

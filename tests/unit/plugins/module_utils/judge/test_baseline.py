@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, FraiseQL contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is usual: percentiles that are right to a tenth, by hour of the week, incidents apart, and never of too little."""
+"""What is usual: percentiles right to a tenth, by hour of the week, incidents apart, and never of too little."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ def line(at: float, samples: t.Sequence[float], seconds: float = 600.0) -> dict[
     return {"schema": baseline.SAMPLES, "utc": instant(at), "seconds": seconds, "buckets": buckets}
 
 
-def made(lines: t.Sequence[dict[str, t.Any]], masked: t.Sequence[tuple[float, float]] = (), **limits: int) -> dict[str, t.Any]:
+def made(
+    lines: t.Sequence[dict[str, t.Any]], masked: t.Sequence[tuple[float, float]] = (), **limits: int
+) -> dict[str, t.Any]:
     asked = {"least_samples": 10, "least_hours": 1, "version": 1, **limits}
     return baseline.made(baseline.summed(lines, MONDAY - 10 * 7 * 86400, masked), now=MONDAY, **asked)
 
@@ -78,7 +80,9 @@ def test_an_hour_with_too_few_samples_has_none() -> None:
     assert list(made([line(MONDAY, [0.001] * 20), line(MONDAY + HOUR, [0.001] * 9)])["hours"]) == ["0"]
 
 
-@pytest.mark.parametrize("wrong", [{"utc": "x"}, {"buckets": [1]}, {"buckets": {"a": 1}}, {"schema": "y"}, {"seconds": None}])
+@pytest.mark.parametrize(
+    "wrong", [{"utc": "x"}, {"buckets": [1]}, {"buckets": {"a": 1}}, {"schema": "y"}, {"seconds": None}]
+)
 def test_a_record_that_cannot_be_read_is_told(wrong: dict[str, t.Any]) -> None:
     found = baseline.summed([{**line(MONDAY, [1.0]), **wrong}], 0.0, ())
     assert not found.hours and len(found.problems) == 1
