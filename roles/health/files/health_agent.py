@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import ipaddress
 import os
 import signal
 import socket
@@ -217,6 +218,17 @@ def _written(tls: t.Mapping[str, t.Any]) -> list[int]:
     return []
 
 
+def networks(access: t.Mapping[str, t.Any]) -> list[t.Any]:
+    """The networks that are told details, with the addresses that hosts have now; one that has none is told of."""
+    found = list(access["networks"])
+    for host in access["hosts"]:
+        try:
+            found += [ipaddress.ip_network(known[4][0].partition("%")[0]) for known in socket.getaddrinfo(host, None)]
+        except OSError as error:
+            say(f"{host} is told no details: {error}")
+    return found
+
+
 # --- running ---------------------------------------------------------------------------------------------------------
 
 
@@ -262,7 +274,7 @@ def main(argv: t.Sequence[str] | None = None) -> int:
     looking = Looking(settings)
     answers = Answers(settings, looking.latest, looking.look)
     answers.metrics = exposition(Scraped(answers, looking))
-    access = Access(settings.access["networks"], settings.access["token"])
+    access = Access(networks(settings.access), settings.access["token"])
     addresses = [("127.0.0.1", given.port)]
     if settings.tls is not None:
         addresses.append((settings.tls["address"] or "127.0.0.1", settings.tls["port"]))
