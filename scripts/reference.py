@@ -29,7 +29,7 @@ BEGIN = "<!-- begin variables: written by `make docs` from meta/argument_specs.y
 END = "<!-- end variables -->"
 GENERATED = "<!-- Written by `make docs`; edit the source instead. -->"
 #: ansible-doc's plugin types that this collection has, and the folder of each.
-PLUGIN_TYPES = {"module": "modules", "filter": "filter", "callback": "callback"}
+PLUGIN_TYPES = {"module": "modules", "filter": "filter", "lookup": "lookup", "callback": "callback"}
 
 #: Ansible's markup, as Markdown: C(x) and its like; L(text, address); the rest is left as it stands.
 MARKUP = (

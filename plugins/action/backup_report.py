@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import time
 import typing as t
 from pathlib import Path
@@ -15,15 +14,12 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import records
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import ResilienceError, UnknownError
-from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import schema
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import backup_report as reports
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import period as periods
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.forecast import Known
-from ansible_collections.fraiseql.resilience.plugins.plugin_utils.evidence import backup_page
+from ansible_collections.fraiseql.resilience.plugins.plugin_utils.evidence import backup_page, documents
 
 Result = dict[str, t.Any]
-
-#: The schema ships with the playbooks: a folder that an installed collection always has.
-SCHEMA_FILE = Path(__file__).resolve().parents[2] / "playbooks" / "schemas" / "backup-report-1.json"
 
 
 class ActionModule(ActionBase):
@@ -49,13 +45,17 @@ class ActionModule(ActionBase):
         )
         now = time.time()
         try:
-            period = reports.period_of(given["month"], now)
+            period = periods.period_of(given["month"], now)
             report = {
                 "cluster": given["name"],
                 "stanza": given["stanza"],
                 **reports.backup_report(self._known(given), period, given["objectives"], now, given["windows"]),
             }
-            return self._written(report, Path(given["directory"]).absolute())
+            place = Path(given["directory"]).absolute() / f"backups-{given['name']}-{period.file_part}"
+            answer = documents.written(
+                report, backup_page.page, "backup-report-1.json", place, check_mode=self._task.check_mode
+            )
+            return {**answer, "figures": report["figures"]}
         except ResilienceError as error:
             return {"failed": True, **error.as_result()}
 
@@ -82,28 +82,3 @@ class ActionModule(ActionBase):
         if answer.get("failed") or answer.get("unreachable"):
             raise UnknownError(f"the records could not be read: {answer.get('msg')}", given=arguments)
         return t.cast("Result", answer)
-
-    def _written(self, report: Result, directory: Path) -> Result:
-        text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        wrong = schema.violations(json.loads(text), json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
-        if wrong:
-            raise UnknownError("the report is not what its schema says: " + "; ".join(wrong[:5]))
-        page, told = (directory / f"{file_name(report)}.{suffix}" for suffix in ("html", "json"))
-        if not self._task.check_mode:
-            directory.mkdir(parents=True, exist_ok=True)
-            page.write_bytes(backup_page.page(report))
-            told.write_text(text, encoding="utf-8")
-        return {
-            "changed": True,
-            "verdict": report["verdict"],
-            "checks": report["checks"],
-            "figures": report["figures"],
-            "html": str(page),
-            "json": str(told),
-        }
-
-
-def file_name(report: Result) -> str:
-    """``backups-orders-2026-11`` for a month, ``backups-orders-2026-11-26`` for the days until then."""
-    name = str(report["period"]["name"]).rpartition(" ")[2]
-    return f"backups-{report['cluster']}-{name}"

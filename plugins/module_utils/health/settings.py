@@ -25,7 +25,11 @@ MEMBER: o.Known = {
     "poll_seconds": o.Option(o.number(0.01, 60), 0.1),
     "stale_after": o.Option(o.number(0.04, 3600), 1.0),
 }
-ACCESS: o.Known = {"networks": o.Option(o.listed(o.network), ()), "token": o.Option(o.text, "")}
+ACCESS: o.Known = {
+    "networks": o.Option(o.listed(o.network), ()),
+    "hosts": o.Option(o.listed(o.some_text), ()),
+    "token": o.Option(o.text, ""),
+}
 TLS: o.Known = {
     "address": o.Option(o.text, ""),
     "port": o.Option(o.port),

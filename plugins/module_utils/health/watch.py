@@ -109,12 +109,19 @@ class Watcher(Looker):
 
 
 class Checker(Looker):
-    """Keeps the latest look of one check."""
+    """Keeps the latest look of one check. ``record`` is told of each, with the seconds that it took."""
 
-    def __init__(self, name: str, look: t.Callable[[], t.Sequence[Finding]], every: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        look: t.Callable[[], t.Sequence[Finding]],
+        every: float,
+        record: t.Callable[[Look, float], None] | None = None,
+    ) -> None:
         super().__init__(name)
         self._look = look
         self._every = every
+        self._record = record
         self.latest: Look | None = None
 
     def step(self) -> float:
@@ -128,6 +135,8 @@ class Checker(Looker):
             findings, error = (), f"{type(failure).__name__}: {failure}"
         self.latest = Look(began, seen_at, findings, error)
         self.looked.set()
+        if self._record is not None:
+            self._record(self.latest, time.monotonic() - began)
         status = Status.UNKNOWN if error else worst(finding.status for finding in findings)
         wrong = error or "; ".join(one.reason for one in findings if one.status is not Status.PASS)
         self._tell_status(status, wrong)

@@ -5,14 +5,10 @@
 
 from __future__ import annotations
 
-import re
 import statistics
 import typing as t
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timezone
 
-from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import backup_records as records
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import forecast, schedule
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.backup_checks import (
@@ -21,51 +17,18 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.backup_c
     of_rows,
     retention,
 )
-from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.backup_records import DAY, Record
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.backup_records import Record
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.forecast import Known
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.period import Period
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.verdict import Check, Verdict, worst
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.verified import LEVELS, RESTORING
 
 SCHEMA = "fraiseql.resilience/backup-report/1"
-#: Without a month, the report is about so many days.
-DAYS = 30
 #: A stronger kind stands in for a weaker one.
 STRENGTH: t.Final = {"full": 3, "diff": 2, "incr": 1}
-_MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])\Z")
 
 Lines = Sequence[Record]
 Dict = dict[str, t.Any]
-
-
-@dataclass(frozen=True)
-class Period:
-    """From a moment up to another one, seconds since 1970."""
-
-    name: str
-    begin: float
-    end: float
-
-    def holds(self, record: Record) -> bool:
-        moment = records.moment(record, "utc")
-        return moment is not None and self.begin <= moment < self.end
-
-
-def period_of(month: str | None, now: float) -> Period:
-    """A month by its name, as far as it has passed; without one, the days until now.
-
-    :raises InputError: it is no month, or has not begun.
-    """
-    if not month:
-        return Period(f"{DAYS} days until {records.utc(now)[:10]}", now - DAYS * DAY, now)
-    match = _MONTH.fullmatch(month)
-    if match is None:
-        raise InputError("this is no month", given=f"resilience_report_month={month}", possible="2026-11")
-    year, number = int(match[1]), int(match[2])
-    begin = datetime(year, number, 1, tzinfo=timezone.utc).timestamp()
-    after = datetime(year + number // 12, number % 12 + 1, 1, tzinfo=timezone.utc).timestamp()
-    if begin > now:
-        raise InputError("this month has not begun", given=f"resilience_report_month={month}")
-    return Period(month, begin, min(after, now))
 
 
 def backup_report(
@@ -97,7 +60,7 @@ def backup_report(
     return {
         "schema": SCHEMA,
         "utc": records.utc(now),
-        "period": {"name": period.name, "begin_utc": records.utc(period.begin), "end_utc": records.utc(period.end)},
+        "period": period.as_dict(),
         "verdict": worst(checks).value,
         "checks": [check.as_dict() for check in checks],
         "objectives": dict(objectives),

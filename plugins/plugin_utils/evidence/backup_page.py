@@ -10,8 +10,6 @@ import math
 import typing as t
 from datetime import datetime, timezone
 
-from markupsafe import Markup
-
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import picture, trend_picture
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.trend_picture import Chart
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.backup_records import DAY, moment
@@ -28,7 +26,6 @@ def page(report: Report) -> bytes:
     :param report: a backup report, with the ``cluster`` that it is about.
     """
     environment = html.environment()
-    environment.filters.update(span=span)
     return (
         environment.get_template("backup_report.html.j2")
         .render(
@@ -40,14 +37,6 @@ def page(report: Report) -> bytes:
         )
         .encode("utf-8")
     )
-
-
-def span(value: float) -> str:
-    """A time between two events as people say it: 40 s, 12 min, 24.0 h, 3.5 d."""
-    for unit, length, digits in (("d", 86400, 1), ("h", 3600, 1), ("min", 60, 0)):
-        if value >= 2 * length:
-            return f"{value / length:.{digits}f} {unit}"
-    return f"{value:.0f} s"
 
 
 def runs(failures: t.Sequence[Report]) -> list[dict[str, t.Any]]:
@@ -75,29 +64,25 @@ def figures(report: Report) -> list[dict[str, str | None]]:
     off, growth = told["errors"], told["growth_bytes_per_day"]
     tested = f"median of {off['n']} tests, {off['within_interval']} within their interval"
     return [
-        _figure("backups", _count(counted["backups"]), *_failed(counted, "backups")),
-        _figure("verifications", _count(counted["verifications"]), *_failed(counted, "verifications")),
-        _figure("hours, days, weeks without", _count(counted["slots_missed"]), *_missed(counted)),
-        _figure("restores proven", _count(counted["restores"]), None, None),
-        _figure(
+        html.figure("backups", _count(counted["backups"]), *_failed(counted, "backups")),
+        html.figure("verifications", _count(counted["verifications"]), *_failed(counted, "verifications")),
+        html.figure("hours, days, weeks without", _count(counted["slots_missed"]), *_missed(counted)),
+        html.figure("restores proven", _count(counted["restores"]), None, None),
+        html.figure(
             "a restore would take",
             "–" if newest["seconds"] is None else picture.seconds(newest["seconds"]),
             None if rto is None else f"objective ≤ {html.duration(rto)}",
             _reached(newest, rto),
         ),
-        _figure("forecasts were off by", "–" if not off["n"] else f"{off['median_percent']:g} %", tested if off["n"] else None, None),
-        _figure("can go back", "–" if not days else f"{min(days):.1f} d", *_kept(report, wanted)),
-        _figure(
+        html.figure("forecasts were off by", "–" if not off["n"] else f"{off['median_percent']:g} %", tested if off["n"] else None, None),
+        html.figure("can go back", "–" if not days else f"{min(days):.1f} d", *_kept(report, wanted)),
+        html.figure(
             "database",
             "–" if counted["size_last"] is None else html.size(int(counted["size_last"])),
             None if growth is None else f"{'+' if growth >= 0 else '−'}{html.size(int(abs(growth)))} a day",
             None,
         ),
     ]  # fmt: skip
-
-
-def _figure(name: str, value: str, aim: str | None, reached: str | None) -> dict[str, str | None]:
-    return {"name": name, "value": value, "aim": aim, "reached": reached}
 
 
 def _count(value: int) -> str:
@@ -145,24 +130,15 @@ def pictures(report: Report) -> list[dict[str, t.Any]]:
         days = hours(report, begin, end)
         caption = "Every hour (UTC) and its backup in repository 1"
         kinds = (("accent", "full"), ("ack", "incremental"), ("unsafe", "unknown"), ("bad", "failed; a frame: none"))
-        found.append(_picture(caption, kinds, lambda width: trend_picture.calendar(days, width, caption)))
+        found.append(html.drawn(caption, kinds, lambda width: trend_picture.calendar(days, width, caption)))
     for caption, legend, chart, said in charts(report, begin, end):
         if not chart.empty:
-            found.append(_picture(caption, legend, _draw(chart, caption, said)))
+            found.append(html.drawn(caption, legend, _draw(chart, caption, said)))
     return found
 
 
 def _draw(chart: Chart, caption: str, said: t.Callable[[float], str]) -> t.Callable[[int], str]:
     return lambda width: trend_picture.chart(chart, width, caption, said)
-
-
-def _picture(caption: str, legend: t.Sequence[tuple[str, str]], draw: t.Callable[[int], str]) -> dict[str, t.Any]:
-    drawings = [{"svg": Markup(draw(width))} for width in (html.WIDE, html.NARROW)]  # noqa: S704
-    return {
-        "caption": caption,
-        "legend": [{"colour": colour, "means": means} for colour, means in legend],
-        "drawings": drawings,
-    }
 
 
 def charts(

@@ -122,6 +122,28 @@ def duration(value: float) -> str:
     return f"{value:g} s"
 
 
+def span(value: float) -> str:
+    """A time between two events as people say it: 40 s, 12 min, 24.0 h, 3.5 d."""
+    for unit, length, digits in (("d", 86400, 1), ("h", 3600, 1), ("min", 60, 0)):
+        if value >= 2 * length:
+            return f"{value / length:.{digits}f} {unit}"
+    return f"{value:.0f} s"
+
+
+def figure(name: str, value: str, aim: str | None = None, reached: str | None = None) -> dict[str, str | None]:
+    """One of the figures at the top of a page: its value, what was aimed at, and the verdict's word on that."""
+    return {"name": name, "value": value, "aim": aim, "reached": reached}
+
+
+def drawn(caption: str, legend: t.Sequence[tuple[str, str]], draw: t.Callable[[int], str]) -> dict[str, t.Any]:
+    """A picture of a page, wide and narrow. ``legend``: colours of the style sheet, and what they mean."""
+    return {
+        "caption": caption,
+        "legend": [{"colour": colour, "means": means} for colour, means in legend],
+        "drawings": [{"svg": Markup(draw(width))} for width in (WIDE, NARROW)],  # noqa: S704
+    }
+
+
 def approval(one: t.Mapping[str, t.Any]) -> str:
     """An approval in one line; one that somebody's own playbook reported, as it is."""
     line = APPROVALS.get(str(one.get("kind")))
@@ -248,5 +270,5 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(seconds=picture.seconds, size=size, duration=duration, approval=approval)
+    environment.filters.update(seconds=picture.seconds, size=size, duration=duration, span=span, approval=approval)
     return environment

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import ipaddress
 import os
 import signal
 import socket
@@ -23,11 +24,14 @@ import ssl
 import sys
 import time
 import typing as t
+from pathlib import Path
 
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.availability import Recorder
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.health.member import Descriptor, Member
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import ResilienceError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.health import settings as configured
 from ansible_collections.fraiseql.resilience.plugins.module_utils.health.answers import Access, Answers
+from ansible_collections.fraiseql.resilience.plugins.module_utils.health.record import Record
 from ansible_collections.fraiseql.resilience.plugins.module_utils.health.settings import Check, Settings
 from ansible_collections.fraiseql.resilience.plugins.module_utils.health.watch import Checker, Watcher, say
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health import metrics
@@ -63,7 +67,9 @@ class Looking:
 
     def _checker(self, check: Check) -> Checker:
         look = check.kind.make(check.options, self.descriptor)
-        return Checker(check.name, lambda: look(time.monotonic() + check.deadline), check.every)
+        folder = check.options.get("record")
+        record = Record(Recorder(Path(folder)), say) if folder else None
+        return Checker(check.name, lambda: look(time.monotonic() + check.deadline), check.every, record)
 
     def start(self, patience: float) -> None:
         """Whoever asks meanwhile waits in the socket's queue: a restart must not make a healthy primary unknown."""
@@ -212,6 +218,17 @@ def _written(tls: t.Mapping[str, t.Any]) -> list[int]:
     return []
 
 
+def networks(access: t.Mapping[str, t.Any]) -> list[t.Any]:
+    """The networks that are told details, with the addresses that hosts have now; one that has none is told of."""
+    found = list(access["networks"])
+    for host in access["hosts"]:
+        try:
+            found += [ipaddress.ip_network(known[4][0].partition("%")[0]) for known in socket.getaddrinfo(host, None)]
+        except OSError as error:
+            say(f"{host} is told no details: {error}")
+    return found
+
+
 # --- running ---------------------------------------------------------------------------------------------------------
 
 
@@ -257,7 +274,7 @@ def main(argv: t.Sequence[str] | None = None) -> int:
     looking = Looking(settings)
     answers = Answers(settings, looking.latest, looking.look)
     answers.metrics = exposition(Scraped(answers, looking))
-    access = Access(settings.access["networks"], settings.access["token"])
+    access = Access(networks(settings.access), settings.access["token"])
     addresses = [("127.0.0.1", given.port)]
     if settings.tls is not None:
         addresses.append((settings.tls["address"] or "127.0.0.1", settings.tls["port"]))

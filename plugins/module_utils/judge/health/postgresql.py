@@ -26,6 +26,10 @@ def latency(samples: t.Sequence[float], limits: Limits) -> list[Finding]:
     return [at_most("p95", percentile(samples, 0.95), limits, "s", f"p95 of {len(samples)} answers")]
 
 
+def written(seconds: float, limits: Limits) -> list[Finding]:
+    return [at_most("seconds", seconds, limits, "s", "a row was written and read back")]
+
+
 def login(seconds: float, limits: Limits) -> list[Finding]:
     return [at_most("seconds", seconds, limits, "s", "a new session, and its first answer")]
 

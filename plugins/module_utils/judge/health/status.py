@@ -108,6 +108,19 @@ def at_least(
     return _limited(measure, value, limits, unit, what, of, reached)
 
 
+#: A value that was too high is well again below this part of its limit: at the limit itself, it would flap.
+RELEASE = 0.8
+
+
+def held(limits: tuple[float, float], before: Status) -> tuple[float, float]:
+    """The limits for a value that had this status before."""
+    warn, fail = limits
+    return (
+        warn * RELEASE if before in {Status.WARN, Status.FAIL} else warn,
+        fail * RELEASE if before is Status.FAIL else fail,
+    )
+
+
 def _limited(
     measure: str,
     value: float | None,

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import months
 
-from ansible_collections.fraiseql.resilience.plugins.action import backup_report
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import records
 
 
@@ -63,9 +62,3 @@ def test_check_mode_writes_nothing_and_no_month_is_refused(control: t.Any, tmp_p
     assert not (tmp_path / "reports").exists()
     answer = reported(control, tmp_path, month="Nov 2026")
     assert answer.rc != 0 and "this is no month" in answer.stdout
-
-
-def test_a_report_is_named_after_its_cluster_and_its_period() -> None:
-    assert backup_report.file_name({"cluster": "a.b", "period": {"name": "2026-11"}}) == "backups-a.b-2026-11"
-    days = {"cluster": "a.b", "period": {"name": "30 days until 2026-11-26"}}
-    assert backup_report.file_name(days) == "backups-a.b-2026-11-26"

@@ -15,8 +15,13 @@ import pytest
 import yaml
 from alert_cases import ALERTS, ALWAYS, CASES, KINDS, RECORDED, RULES, TOP, always, cases_of, rules_of
 
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import operation_metrics
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.archived import Archived, Position
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.backup_metrics import Facts, Seen, metrics
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health.dependencies import Fault, Standing
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health.member import Reading, Result
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health.metrics import metrics as of_health
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health.status import Judged, Status
 
 SAMPLES = TOP / "tests" / "unit" / "samples" / "scrapes"
 SEVERITIES = ("sev1", "sev2", "sev3")
@@ -137,6 +142,29 @@ def test_alerts_read_only_what_somebody_exports(release: str) -> None:
     recorded = {rule["record"] for rule in RECORDED} | {re.sub(r"\{.*", "", name) for name in CASES["objectives"]}
     read = set().union(*(named(rule["expr"]) for rule in [*ALERTS.values(), *RECORDED]))
     assert sorted(read - exported - recorded) == []
+
+
+def of_agents_and_playbooks() -> set[str]:
+    """What the health agent and the end of an operation export."""
+    report = {"operation": "drill", "scenario": "s", "cluster": "orders", "verdict": "passed",
+              "ended_utc": "2026-01-01T00:00:00Z", "rto_seconds": 1, "rpo": {"seconds": 0, "transactions": 0}}  # fmt: skip
+    operations = operation_metrics.metrics({"e": report}, "orders")
+    reading = Reading(False, 1, None, None, None, False, 0, "77", False)
+    standing = Standing(Judged(Status.FAIL, "full"), Status.FAIL, Fault.OWN, ("disk",), "full")
+    health = of_health({"disk": standing, "/readyz": standing}, {}, Result(0.0, "now", reading, None))
+    return {metric.name for metric in [*operations, *health] if metric.samples}
+
+
+@pytest.mark.parametrize("release", ["debian-12", "debian-13"])
+def test_the_page_reads_only_what_somebody_exports(release: str) -> None:
+    page = (RULES.parent / "dashboard.html").read_text(encoding="utf-8")
+    asked = [one.replace(r"\"", '"').replace("%q", '""') for one in re.findall(r'(?:query|printf) "((?:[^"\\]|\\.)*)"', page)]
+    assert len(asked) > 30
+    by_target = {**sampled("debian-12"), **sampled("debian-13"), **sampled(release)}
+    exported = set().union(*by_target.values()) | of_role_backup() | OF_SCRAPES | of_agents_and_playbooks()
+    recorded = {rule["record"] for rule in RECORDED} | {re.sub(r"\{.*", "", name) for name in CASES["objectives"]}
+    read = set().union(*(named(one) for one in asked))
+    assert sorted(read - exported - recorded - {"ALERTS_FOR_STATE"}) == []
 
 
 def test_what_is_read_of_members_is_what_our_queries_export() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -26,6 +27,9 @@ import loopback
 import pytest
 from alert_cases import TOP
 from real_agent import Agent
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import operation_metrics
+from ansible_collections.fraiseql.resilience.plugins.module_utils.prometheus import exposition
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +56,7 @@ PORTS = {
 }
 PROGRAMS = (
     "prometheus", "prometheus-alertmanager", "prometheus-blackbox-exporter", "prometheus-node-exporter",
-    "prometheus-postgres-exporter", "haproxy", "pgbouncer", "openssl", "setpriv", "psql",
+    "prometheus-postgres-exporter", "haproxy", "pgbouncer", "openssl", "setpriv", "psql", "curl",
 )  # fmt: skip
 AS_POSTGRES = ("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups")
 
@@ -238,7 +242,9 @@ def monitoring(site: Site) -> None:
             for place, text in texts.items()
         }
         for place, text in moved.items():
-            (own / Path(place).name).write_text(text, encoding="utf-8")
+            below = Path(place).relative_to("/etc/prometheus" if place.startswith("/etc/prometheus") else "/etc/default")
+            (own / below).parent.mkdir(exist_ok=True)
+            (own / below).write_text(text, encoding="utf-8")
         if host != loopback.STANDBY:
             # No systemd has to run here.
             quiet = [*moved["/etc/default/prometheus-node-exporter"].split(" --collector.systemd")[:1], "'"]
@@ -324,6 +330,62 @@ def test_nobody_is_called_while_all_is_well(site: Site, calm: float) -> None:
     called = {name for _at, name, _summary in site.told.alerts(calm)}
     assert not called & {*FAULTS, "TransactionsFail", "ServiceUnmeasured", "GatewayDown", "GatewayLeadsNowhere"}
     assert {"Watchdog", "HostDown"} <= called
+
+
+# --- the observer's page ----------------------------------------------------------------------------------------------
+
+
+def shown(site: Site) -> str:
+    """The page, as a browser with a certificate of the cluster's authority gets it."""
+    known = [f"--{name}={site.folder}/tls/{file}" for name, file in (("cacert", "ca.crt"), ("cert", "host.crt"), ("key", "host.key"))]
+    url = f"https://{ADDRESSES[loopback.OBSERVER]}:{PORTS['monitoring_prometheus_port']}/consoles/dashboard.html"
+    answer = subprocess.run(["curl", "-sS", "--fail-with-body", *known, url], check=False, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    return answer.stdout
+
+
+def drilled(site: Site) -> None:
+    """What playbooks tell the observer of their evidence."""
+    report = {"operation": "drill", "scenario": "data_loss", "cluster": loopback.CLUSTER, "verdict": "passed",
+              "ended_utc": "2026-11-26T18:00:00Z", "rto_seconds": 4.25, "rpo": {"seconds": 0.0, "transactions": 7}}  # fmt: skip
+    text = exposition(operation_metrics.metrics({"20261126T180000Z-drill": report}, loopback.CLUSTER))
+    (site.folder / "text" / "operations").write_text(text, encoding="utf-8")
+    (site.folder / "text" / "operations").rename(site.folder / "text" / "resilience_operations.prom")
+
+
+def words(page: str) -> str:
+    return " ".join(re.sub(r"<style>.*?</style>|<[^>]*>", " ", page, flags=re.DOTALL).split())
+
+
+def test_the_page_says_how_it_is(site: Site, calm: float) -> None:
+    drilled(site)
+    deadline = time.monotonic() + 40
+    while "data_loss" not in (page := shown(site)):
+        assert time.monotonic() < deadline, words(page)
+        time.sleep(1)
+    said = words(page)
+    assert "clients can write yes" in said and f"primary {loopback.MEMBER}" in said, said
+    assert "HostDown sev2" in said or "HostDown sev1" in said, said
+    assert re.search(rf"{re.escape(loopback.MEMBER)} primary yes 1 ", said), said
+    assert "drill data_loss passed 4.25s 0s 7 20261126T180000Z-drill" in said, said
+    assert not re.search(r"<script|<link|<img|@import|url\(|https?://|\son\w+=|NaN|no value", page)
+
+
+def test_the_page_fits_a_phone_and_a_screen(site: Site, calm: float, tmp_path: Path) -> None:
+    browser = shutil.which("chromium")
+    if browser is None:
+        pytest.skip("chromium is missing")
+    measure = "<script>document.title = document.documentElement.scrollWidth</script></body>"
+    (tmp_path / "page.html").write_text(shown(site).replace("</body>", measure), encoding="utf-8")
+    for width in (390, 1280):
+        found = subprocess.run(
+            [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile",
+             f"--window-size={width},900", "--dump-dom", f"file://{tmp_path}/page.html"],
+            check=True, capture_output=True, text=True, timeout=60,
+        ).stdout  # fmt: skip
+        # Headless Chromium has a narrowest window of its own, 500 pixels.
+        [wide] = re.findall(r"<title>(\d+)</title>", found)
+        assert int(wide) <= max(width, 500)
 
 
 @pytest.mark.parametrize("alert", FAULTS)

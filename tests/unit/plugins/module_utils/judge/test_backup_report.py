@@ -21,10 +21,11 @@ from months import BEGIN, NOW, OBJECTIVES
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import schema
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import backup_report as reports
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import period as periods
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.forecast import Known
 
 SCHEMA = json.loads((Path(__file__).resolve().parents[5] / "playbooks/schemas/backup-report-1.json").read_text())
-NOVEMBER = reports.period_of("2026-11", NOW)
+NOVEMBER = periods.period_of("2026-11", NOW)
 MONTH = months.month()
 
 
@@ -49,25 +50,26 @@ def whole(days: int = 30) -> Known:
 
 def test_a_month_is_that_of_utc() -> None:
     assert (NOVEMBER.begin, NOVEMBER.end) == (BEGIN, BEGIN + 30 * 86400)
-    december = reports.period_of("2026-12", BEGIN + 400 * 86400)
+    december = periods.period_of("2026-12", BEGIN + 400 * 86400)
     assert december.end == datetime(2027, 1, 1, tzinfo=timezone.utc).timestamp()
 
 
 def test_the_present_month_ends_now_and_no_month_is_the_last_thirty_days() -> None:
     now = BEGIN + 86400
-    assert reports.period_of("2026-11", now).end == now
-    assert reports.period_of(None, now) == reports.Period("30 days until 2026-11-02", now - 30 * 86400, now)
+    assert periods.period_of("2026-11", now).end == now
+    assert periods.period_of(None, now) == periods.Period("30 days until 2026-11-02", now - 30 * 86400, now)
+    assert (periods.period_of(None, now).file_part, NOVEMBER.file_part) == ("2026-11-02", "2026-11")
 
 
 @pytest.mark.parametrize("month", ["2026-13", "2026-1", "November", "2026-11-01", "2026-00"])
 def test_what_is_no_month_is_refused(month: str) -> None:
     with pytest.raises(InputError, match="this is no month"):
-        reports.period_of(month, NOW)
+        periods.period_of(month, NOW)
 
 
 def test_a_month_to_come_is_refused() -> None:
     with pytest.raises(InputError, match="has not begun"):
-        reports.period_of("2027-01", NOW)
+        periods.period_of("2027-01", NOW)
 
 
 # what it says ---------------------------------------------------------------------------------------------------------

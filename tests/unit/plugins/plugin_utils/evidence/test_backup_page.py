@@ -14,15 +14,16 @@ import months
 import pytest
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import backup_report as reports
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import period as periods
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.forecast import Known
-from ansible_collections.fraiseql.resilience.plugins.plugin_utils.evidence import backup_page
+from ansible_collections.fraiseql.resilience.plugins.plugin_utils.evidence import backup_page, html
 
 MONTH = months.month()
 NOTHING, FAILED = Known(repos=[1, 2]), months.all_failed()
 
 
 def report(known: Known = MONTH, **objectives: t.Any) -> dict[str, t.Any]:
-    period = reports.period_of("2026-11", months.NOW)
+    period = periods.period_of("2026-11", months.NOW)
     windows = months.windows() if known is MONTH else None
     said = reports.backup_report(known, period, objectives or months.OBJECTIVES, months.NOW, windows)
     return {"cluster": "orders", "stanza": "orders", **said}
@@ -95,7 +96,7 @@ def test_failures_that_differ_or_were_mended_apart_stay_apart() -> None:
     ("seconds", "said"), [(40, "40 s"), (119, "119 s"), (720, "12 min"), (86402, "24.0 h"), (302400, "3.5 d")]
 )
 def test_spans(seconds: float, said: str) -> None:
-    assert backup_page.span(seconds) == said
+    assert html.span(seconds) == said
 
 
 def test_nothing_in_a_record_becomes_markup() -> None:

@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The availability record: commits each second, an outage as long as the fault was, and the page that tells of both."""
+
+from __future__ import annotations
+
+import json
+import time
+import typing as t
+from datetime import datetime
+from pathlib import Path
+
+from lab_hosts import Lab
+
+RECORD = "/var/lib/fraiseql-resilience/availability"
+FAULT_SECONDS = 6.0
+
+
+def test_standbys_see_the_row_that_the_observer_writes(lab: Lab, wait: t.Callable[..., t.Any]) -> None:
+    beats = "SELECT beat FROM resilience.heartbeat WHERE name = 'gateway'"
+    before = int(lab.value(lab.primary, beats, "resilience"))
+    for member in lab.members:
+        wait(lambda member=member: int(lab.value(member, beats, "resilience")) > before, seconds=10)
+        own = wait(lambda member=member: component(lab, member, "heartbeat_seen"), seconds=10)
+        assert own["own"] in {"pass", "warn"}, (member, own)
+
+
+def component(lab: Lab, member: str, name: str) -> t.Any:
+    """Details are for the member itself; nothing while it is not known."""
+    body = json.loads(lab.said(member, "curl -s http://127.0.0.1:8008/healthz"))
+    found = body["components"][name]
+    return found if found["own"] != "unknown" else None
+
+
+def test_an_outage_is_recorded_as_long_as_it_was_and_reported(lab: Lab, tmp_path: Path) -> None:
+    begin = time.time()
+    with lab.frozen(lab.primary):
+        time.sleep(FAULT_SECONDS)
+    time.sleep(5)
+    played = lab.play("availability_report", tmp_path / "evidence", report_directory=str(tmp_path), confirm=None)
+    assert played.rc == 0, played.said
+    [told] = tmp_path.glob("availability-lab-*.json")
+    report = json.loads(told.read_text(encoding="utf-8"))
+    assert report["problems"] == [] and report["transactions"]["committed"] > 10
+    # Its clock may differ from this host's.
+    [outage] = [one for one in report["outages"] if abs(seconds(one["begin_utc"]) - begin) < 5]
+    assert FAULT_SECONDS - 1.5 <= outage["seconds"] <= FAULT_SECONDS + 5
+    assert outage["transactions_failed"] >= 1 and outage["operation"] is None
+    assert told.with_suffix(".html").read_text(encoding="utf-8").count(outage["begin_utc"]) == 1
+
+
+def seconds(utc: str) -> float:
+    return datetime.fromisoformat(utc).timestamp()
+
+
+def test_an_agent_that_is_killed_loses_nothing_that_it_saw(lab: Lab, wait: t.Callable[..., t.Any]) -> None:
+    def lines() -> list[dict[str, t.Any]]:
+        return [
+            json.loads(line) for line in lab.said("observer", f"cat {RECORD}/*.jsonl {RECORD}/open.json").splitlines()
+        ]
+
+    seen = json.loads(lab.said("observer", f"cat {RECORD}/open.json"))
+    lab.said("observer", "systemctl kill --signal=KILL resilience-health.service")
+    wait(lambda: lines()[-1]["utc"] > seen["utc"], seconds=15)
+    [kept] = [line for line in lines() if line["utc"] == seen["utc"]]
+    assert kept["transactions"] >= seen["transactions"]
+    assert kept["outcome"] == "committed"
+
+
+def test_a_baseline_is_made_of_what_was_counted_and_incidents_are_apart(lab: Lab, tmp_path: Path) -> None:
+    few = {"baseline_least_samples": 20, "baseline_least_hours": 1}
+    refused = lab.play("baseline", tmp_path, "--check", baseline_least_hours=168)
+    assert refused.rc != 0 and "too few samples for a baseline" in refused.said
+    played = lab.play("baseline", tmp_path, "--check", "--diff", **few)
+    assert played.rc == 0, played.said
+    assert "hour " in played.said and "p95" in played.said
+    assert lab.said(lab.primary, "ls /var/lib/fraiseql-resilience/latencies/latency").find("baseline") == -1

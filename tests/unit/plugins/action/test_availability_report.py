@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action availability_report: records of observers and evidence become two files; what is missing is told."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import typing as t
+from pathlib import Path
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.availability import Transactions
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.availability import instant
+
+NOW = time.time()
+
+
+def line(outcome: str, begin: float, end: float, reason: str = "") -> dict[str, t.Any]:
+    """``begin`` and ``end``: seconds before now."""
+    return Transactions(outcome, NOW - begin, NOW - end, count=7, slowest=0.5, reason=reason).as_record()
+
+
+#: Thirty days and a bit, with two minutes and ten seconds of outages.
+MONTH = [
+    line("committed", 2600000, 7200), line("failed", 7199, 7081, "refused <b>"), line("committed", 7080, 3600),
+    line("failed", 3599, 3590, "no answer"), line("committed", 3589, 0),
+]  # fmt: skip
+
+
+def evidence(folder: Path, cluster: str, began: float, ended: float, operation: str = "drill") -> None:
+    folder.mkdir(parents=True)
+    report = {"operation": operation, "scenario": "data_loss", "cluster": cluster, "verdict": "passed",
+              "began_utc": instant(NOW - began), "ended_utc": instant(NOW - ended)}  # fmt: skip
+    (folder / "report.json").write_text(json.dumps(report))
+
+
+def reported(control: t.Any, records: dict[str, t.Any], *options: str, **given: t.Any) -> t.Any:
+    task = {"name": "orders", "records": records, "directory": "reports", "evidence": "evidence", **given}
+    return control.play([{"fraiseql.resilience.availability_report": task}], *options)
+
+
+def documents(folder: Path) -> tuple[dict[str, t.Any], str]:
+    [told], [shown] = ((folder / "reports").glob(f"availability-orders-*.{suffix}") for suffix in ("json", "html"))
+    return json.loads(told.read_text()), shown.read_text()
+
+
+def test_outages_are_told_with_their_evidence_and_drills_apart(control: t.Any, tmp_path: Path) -> None:
+    evidence(tmp_path / "evidence/a", "orders", 7210, 7000)
+    evidence(tmp_path / "evidence/b", "billing", 3610, 3500)
+    evidence(tmp_path / "evidence/c", "orders", 3598, 3400, "failover")
+    answer = reported(control, {"observer": {"lines": MONTH, "problems": []}})
+    assert answer.rc == 0, answer.stdout
+    said, page = documents(tmp_path)
+    assert [(one["operation"], one["drill"]) for one in said["outages"]] == [("drill", True), ("failover", False)]
+    assert said["outages"][0]["evidence"] == str(tmp_path / "evidence/a")
+    assert (said["verdict"], said["budget"]["drill_seconds"]) == ("passed", 120.0)
+    assert 10.5 <= said["budget"]["used_seconds"] <= 11.5
+    assert "refused &lt;b&gt;" in page and "<b>" not in page and "data loss" in page and "99.99" in page
+    assert not re.search(r"<script|<link|<img|@import|url\(|https?://|\son\w+=", page)
+
+
+def test_an_observer_that_could_not_be_asked_is_told_and_proves_nothing(control: t.Any, tmp_path: Path) -> None:
+    answer = reported(control, {"observer": {"msg": "no route to host"}, "other": {}})
+    assert answer.rc == 0, answer.stdout
+    said, page = documents(tmp_path)
+    assert said["verdict"] == "unknown" and said["availability_percent"] is None
+    assert said["problems"] == ["observer: no route to host", "other: it could not be asked"]
+    assert "nothing was recorded" in page and "no route to host" in page
+
+
+def test_evidence_that_cannot_be_read_is_told(control: t.Any, tmp_path: Path) -> None:
+    (tmp_path / "evidence/torn").mkdir(parents=True)
+    (tmp_path / "evidence/torn/report.json").write_text("{")
+    assert reported(control, {"observer": {"lines": MONTH}}).rc == 0
+    said, _page = documents(tmp_path)
+    assert "torn/report.json cannot be read" in said["problems"][0]
+    assert said["outages"][0]["operation"] is None and said["verdict"] == "passed"
+
+
+def test_check_mode_writes_nothing_and_no_month_is_refused(control: t.Any, tmp_path: Path) -> None:
+    assert reported(control, {"observer": {"lines": MONTH}}, "--check").rc == 0
+    answer = reported(control, {"observer": {"lines": MONTH}}, month="Nov")
+    assert answer.rc != 0 and "this is no month" in answer.stdout
+    assert not (tmp_path / "reports").exists()

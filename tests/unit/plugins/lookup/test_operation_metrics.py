@@ -1,0 +1,49 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lookup operation_metrics: the newest operations of one cluster; what cannot be read is left out."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from pathlib import Path
+
+from ansible.plugins.loader import lookup_loader
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import operation_metrics
+
+REPORT = {
+    "operation": "drill", "scenario": "data_loss", "cluster": "orders", "verdict": "failed",
+    "ended_utc": "2026-11-26T18:00:00Z", "rto_seconds": 4.5, "rpo": {"seconds": None, "transactions": 3},
+}  # fmt: skip
+
+
+def kept(folder: Path, name: str, **more: t.Any) -> None:
+    (folder / name).mkdir()
+    (folder / name / "report.json").write_text(json.dumps({**REPORT, **more}))
+
+
+def test_operations_of_the_cluster_are_told(tmp_path: Path) -> None:
+    kept(tmp_path, "a")
+    kept(tmp_path, "b", cluster="billing")
+    kept(tmp_path, "c", ended_utc=None)
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "report.json").write_text("{")
+    lookup = lookup_loader.get("fraiseql.resilience.operation_metrics")
+    [text] = lookup.run([str(tmp_path)], cluster="orders")
+    labels = 'operation="drill",scenario="data_loss",evidence="a"'
+    assert f"resilience_operation_ended_timestamp_seconds{{{labels}}} 1795716000\n" in text
+    assert f'resilience_operation_verdict{{{labels},verdict="failed"}} 1\n' in text
+    assert f'resilience_operation_verdict{{{labels},verdict="passed"}} 0\n' in text
+    assert f"resilience_operation_lost_transactions{{{labels}}} 3\n" in text
+    # What is not known is no zero.
+    assert "rpo_seconds" not in text and 'evidence="b"' not in text and 'evidence="c"' not in text
+    assert lookup.run([str(tmp_path / "none")], cluster="orders") == [""]
+
+
+def test_the_newest_are_told() -> None:
+    reports = {f"e{n}": {**REPORT, "ended_utc": f"2026-11-{1 + n // 24:02}T{n % 24:02}:00:00Z"} for n in range(60)}
+    told = operation_metrics.metrics(reports, "orders")[0]
+    assert len(told.samples) == operation_metrics.MOST
+    assert {labels["evidence"] for labels, _value in told.samples} == {f"e{n}" for n in range(10, 60)}
