@@ -9,8 +9,6 @@ import json
 import typing as t
 from pathlib import Path
 
-from ansible.plugins.loader import lookup_loader
-
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import operation_metrics
 
 REPORT = {
@@ -24,14 +22,21 @@ def kept(folder: Path, name: str, **more: t.Any) -> None:
     (folder / name / "report.json").write_text(json.dumps({**REPORT, **more}))
 
 
-def test_operations_of_the_cluster_are_told(tmp_path: Path) -> None:
-    kept(tmp_path, "a")
-    kept(tmp_path, "b", cluster="billing")
-    kept(tmp_path, "c", ended_utc=None)
-    (tmp_path / "torn").mkdir()
-    (tmp_path / "torn" / "report.json").write_text("{")
-    lookup = lookup_loader.get("fraiseql.resilience.operation_metrics")
-    [text] = lookup.run([str(tmp_path)], cluster="orders")
+def looked_up(control: t.Any, folder: Path, evidence: str) -> str:
+    found = f"{{{{ lookup('fraiseql.resilience.operation_metrics', '{folder}/{evidence}', cluster='orders') }}}}"
+    answer = control.play([{"ansible.builtin.copy": {"content": found, "dest": f"{folder}/told.prom", "mode": "0644"}}])
+    assert answer.rc == 0, answer.stdout
+    return (folder / "told.prom").read_text()
+
+
+def test_operations_of_the_cluster_are_told(control: t.Any, tmp_path: Path) -> None:
+    evidence = tmp_path / "evidence"
+    (evidence / "torn").mkdir(parents=True)
+    (evidence / "torn" / "report.json").write_text("{")
+    kept(evidence, "a")
+    kept(evidence, "b", cluster="billing")
+    kept(evidence, "c", ended_utc=None)
+    text = looked_up(control, tmp_path, "evidence")
     labels = 'operation="drill",scenario="data_loss",evidence="a"'
     assert f"resilience_operation_ended_timestamp_seconds{{{labels}}} 1795716000\n" in text
     assert f'resilience_operation_verdict{{{labels},verdict="failed"}} 1\n' in text
@@ -39,7 +44,7 @@ def test_operations_of_the_cluster_are_told(tmp_path: Path) -> None:
     assert f"resilience_operation_lost_transactions{{{labels}}} 3\n" in text
     # What is not known is no zero.
     assert "rpo_seconds" not in text and 'evidence="b"' not in text and 'evidence="c"' not in text
-    assert lookup.run([str(tmp_path / "none")], cluster="orders") == [""]
+    assert looked_up(control, tmp_path, "none") == ""
 
 
 def test_the_newest_are_told() -> None:

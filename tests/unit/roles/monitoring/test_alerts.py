@@ -146,11 +146,13 @@ def test_alerts_read_only_what_somebody_exports(release: str) -> None:
 
 def of_agents_and_playbooks() -> set[str]:
     """What the health agent and the end of an operation export."""
-    report = {"operation": "drill", "scenario": "s", "cluster": "orders", "verdict": "passed",
-              "ended_utc": "2026-01-01T00:00:00Z", "rto_seconds": 1, "rpo": {"seconds": 0, "transactions": 0}}  # fmt: skip
+    report = {
+        "operation": "drill", "scenario": "s", "cluster": "orders", "verdict": "passed",
+        "ended_utc": "2026-01-01T00:00:00Z", "rto_seconds": 1, "rpo": {"seconds": 0, "transactions": 0},
+    }  # fmt: skip
     operations = operation_metrics.metrics({"e": report}, "orders")
     reading = Reading(False, 1, None, None, None, False, 0, "77", False)
-    standing = Standing(Judged(Status.FAIL, "full"), Status.FAIL, Fault.OWN, ("disk",), "full")
+    standing = Standing(Status.FAIL, Judged(Status.FAIL, "full"), Fault.OWN, ("disk",))
     health = of_health({"disk": standing, "/readyz": standing}, {}, Result(0.0, "now", reading, None))
     return {metric.name for metric in [*operations, *health] if metric.samples}
 
@@ -158,7 +160,8 @@ def of_agents_and_playbooks() -> set[str]:
 @pytest.mark.parametrize("release", ["debian-12", "debian-13"])
 def test_the_page_reads_only_what_somebody_exports(release: str) -> None:
     page = (RULES.parent / "dashboard.html").read_text(encoding="utf-8")
-    asked = [one.replace(r"\"", '"').replace("%q", '""') for one in re.findall(r'(?:query|printf) "((?:[^"\\]|\\.)*)"', page)]
+    quoted = re.findall(r'(?:query|printf) "((?:[^"\\]|\\.)*)"', page)
+    asked = [one.replace(r"\"", '"').replace("%q", '""') for one in quoted]
     assert len(asked) > 30
     by_target = {**sampled("debian-12"), **sampled("debian-13"), **sampled(release)}
     exported = set().union(*by_target.values()) | of_role_backup() | OF_SCRAPES | of_agents_and_playbooks()

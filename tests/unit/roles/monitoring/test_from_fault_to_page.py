@@ -242,7 +242,9 @@ def monitoring(site: Site) -> None:
             for place, text in texts.items()
         }
         for place, text in moved.items():
-            below = Path(place).relative_to("/etc/prometheus" if place.startswith("/etc/prometheus") else "/etc/default")
+            below = Path(place).relative_to(
+                "/etc/prometheus" if place.startswith("/etc/prometheus") else "/etc/default"
+            )
             (own / below).parent.mkdir(exist_ok=True)
             (own / below).write_text(text, encoding="utf-8")
         if host != loopback.STANDBY:
@@ -337,17 +339,24 @@ def test_nobody_is_called_while_all_is_well(site: Site, calm: float) -> None:
 
 def shown(site: Site) -> str:
     """The page, as a browser with a certificate of the cluster's authority gets it."""
-    known = [f"--{name}={site.folder}/tls/{file}" for name, file in (("cacert", "ca.crt"), ("cert", "host.crt"), ("key", "host.key"))]
+    known = [
+        f"--{name}={site.folder}/tls/{file}"
+        for name, file in (("cacert", "ca.crt"), ("cert", "host.crt"), ("key", "host.key"))
+    ]
     url = f"https://{ADDRESSES[loopback.OBSERVER]}:{PORTS['monitoring_prometheus_port']}/consoles/dashboard.html"
-    answer = subprocess.run(["curl", "-sS", "--fail-with-body", *known, url], check=False, capture_output=True, text=True)
+    answer = subprocess.run(
+        ["curl", "-sS", "--fail-with-body", *known, url], check=False, capture_output=True, text=True
+    )
     assert answer.returncode == 0, answer.stdout + answer.stderr
     return answer.stdout
 
 
 def drilled(site: Site) -> None:
     """What playbooks tell the observer of their evidence."""
-    report = {"operation": "drill", "scenario": "data_loss", "cluster": loopback.CLUSTER, "verdict": "passed",
-              "ended_utc": "2026-11-26T18:00:00Z", "rto_seconds": 4.25, "rpo": {"seconds": 0.0, "transactions": 7}}  # fmt: skip
+    report = {
+        "operation": "drill", "scenario": "data_loss", "cluster": loopback.CLUSTER, "verdict": "passed",
+        "ended_utc": "2026-11-26T18:00:00Z", "rto_seconds": 4.25, "rpo": {"seconds": 0.0, "transactions": 7},
+    }  # fmt: skip
     text = exposition(operation_metrics.metrics({"20261126T180000Z-drill": report}, loopback.CLUSTER))
     (site.folder / "text" / "operations").write_text(text, encoding="utf-8")
     (site.folder / "text" / "operations").rename(site.folder / "text" / "resilience_operations.prom")
