@@ -167,7 +167,7 @@ def test_the_page_reads_only_what_somebody_exports(release: str) -> None:
     exported = set().union(*by_target.values()) | of_role_backup() | OF_SCRAPES | of_agents_and_playbooks()
     recorded = {rule["record"] for rule in RECORDED} | {re.sub(r"\{.*", "", name) for name in CASES["objectives"]}
     read = set().union(*(named(one) for one in asked))
-    assert sorted(read - exported - recorded - {"ALERTS_FOR_STATE"}) == []
+    assert sorted(read - exported - recorded) == []
 
 
 def test_what_is_read_of_members_is_what_our_queries_export() -> None:

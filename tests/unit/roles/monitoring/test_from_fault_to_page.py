@@ -339,10 +339,8 @@ def test_nobody_is_called_while_all_is_well(site: Site, calm: float) -> None:
 
 def shown(site: Site) -> str:
     """The page, as a browser with a certificate of the cluster's authority gets it."""
-    known = [
-        f"--{name}={site.folder}/tls/{file}"
-        for name, file in (("cacert", "ca.crt"), ("cert", "host.crt"), ("key", "host.key"))
-    ]
+    tls = site.folder / "tls"
+    known = ["--cacert", tls / "ca.crt", "--cert", tls / "host.crt", "--key", tls / "host.key"]
     url = f"https://{ADDRESSES[loopback.OBSERVER]}:{PORTS['monitoring_prometheus_port']}/consoles/dashboard.html"
     answer = subprocess.run(
         ["curl", "-sS", "--fail-with-body", *known, url], check=False, capture_output=True, text=True
