@@ -58,6 +58,8 @@ PROGRAMS = (
     "prometheus", "prometheus-alertmanager", "prometheus-blackbox-exporter", "prometheus-node-exporter",
     "prometheus-postgres-exporter", "haproxy", "pgbouncer", "openssl", "setpriv", "psql", "curl",
 )  # fmt: skip
+#: A component that is not well, and is what it is by itself.
+FULL = {"kind": "filesystem", "paths": ["/"], "free_percent": [100, 0.01]}
 AS_POSTGRES = ("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups")
 
 
@@ -215,7 +217,8 @@ def agent(site: Site) -> None:
         json.dumps({"socket_dir": str(site.folder), "port": PORTS["resilience_postgresql_port"]}), encoding="utf-8"
     )
     member = {"descriptor": str(descriptor), "fenced_marker": str(site.folder / "fenced"), "user": "postgres"}
-    made = Agent(site.folder, {"member": member, "checks": {}}, 1, port=PORTS["health_port"])
+    told = {"member": member, "access": {"networks": ["127.0.0.0/8"]}, "checks": {"full": FULL}}
+    made = Agent(site.folder, told, 1, port=PORTS["health_port"])
     made.start()
     assert made.process is not None
     site.processes.append(made.process)
@@ -374,6 +377,7 @@ def test_the_page_says_how_it_is(site: Site, calm: float) -> None:
     assert "clients can write yes" in said and f"primary {loopback.MEMBER}" in said, said
     assert "HostDown sev2" in said or "HostDown sev1" in said, said
     assert re.search(rf"{re.escape(loopback.MEMBER)} primary yes 1 ", said), said
+    assert f"{loopback.MEMBER} full warn" in said, said
     assert "drill data_loss passed 4.25s 0s 7 20261126T180000Z-drill" in said, said
     assert not re.search(r"<script|<link|<img|@import|url\(|https?://|\son\w+=|NaN|no value", page)
 
