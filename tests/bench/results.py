@@ -105,6 +105,10 @@ FIGURES = (
     Figure("agent_cpu_percent", "percent", "the same, asked by nobody: CPU of one core", limit(1)),
     Figure("fault_to_readyz_seconds", "seconds", "postmaster or whole server frozen: until /readyz says 503",
            limit(2)),
+    Figure("fault_to_page_seconds", "seconds", "no primary, hanging commits, a gap in the archive: fault to "
+           "Alertmanager's receiver, the slowest", limit(60)),
+    Figure("rules", "alerts", "alerts of role monitoring", limit(45), least=True),
+    Figure("rules_fired_live", "alerts", "of these: fired for real in the same run", limit(5), least=True),
     Figure("chaos_points", "points", "operations killed after one of their tasks and run again: whole (1) or not (0)",
            limit(1), least=True),
     Figure("site_second_run_seconds", "seconds", "a second site.yml, all hosts", limit(90)),

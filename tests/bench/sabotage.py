@@ -13,42 +13,15 @@ No lab is needed. One that is not caught, or could not be tried, ends the measur
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import tempfile
 import typing as t
-from pathlib import Path
-from xml.etree import ElementTree
 
-TOP = Path(__file__).resolve().parents[2]
+from pytest_run import Tried, report, tried
+
 #: Seconds for all of them.
 TIMEOUT = 1800.0
 FIGURE = "verify_sabotage_caught"
 #: The folder of a run keeps the names of those that were tried.
 STATE = "sabotages.json"
-#: What pytest puts into a case that did not pass.
-MISSED = ("failure", "error", "skipped")
-
-
-class Tried(t.NamedTuple):
-    """One sabotage, and why it does not count as caught; empty where it was."""
-
-    name: str
-    missed: str
-
-
-def tried(report: str) -> list[Tried]:
-    """From pytest's report in JUnit's XML."""
-    cases = ElementTree.fromstring(report).iter("testcase")
-    return [Tried(case.get("name", ""), missed(case)) for case in cases]
-
-
-def missed(case: ElementTree.Element) -> str:
-    for word in MISSED:
-        found = case.find(word)
-        if found is not None:
-            return f"{word}: {found.get('message', '').splitlines()[0] if found.get('message') else ''}"
-    return ""
 
 
 def demand_caught(found: t.Sequence[Tried]) -> None:
@@ -60,16 +33,7 @@ def demand_caught(found: t.Sequence[Tried]) -> None:
 
 
 def run_all() -> list[Tried]:
-    with tempfile.TemporaryDirectory(prefix="resilience-sabotage-") as folder:
-        report = Path(folder) / "report.xml"
-        argv = [sys.executable, "-m", "pytest", "-m", "sabotage", "-q", "-p", "no:cacheprovider"]
-        done = subprocess.run(
-            [*argv, f"--junitxml={report}", "tests/unit/plugins"],
-            capture_output=True, text=True, timeout=TIMEOUT, cwd=TOP, check=False,
-        )  # fmt: skip
-        if not report.exists():
-            raise AssertionError(f"pytest ended with {done.returncode}: {(done.stderr or done.stdout)[-1500:]}")
-        return tried(report.read_text(encoding="utf-8"))
+    return tried(report("-m", "sabotage", "tests/unit/plugins", timeout=TIMEOUT))
 
 
 def caught(bench: t.Any) -> dict[str, float]:
