@@ -70,9 +70,9 @@ def test_an_agent_that_is_killed_loses_nothing_that_it_saw(lab: Lab, wait: t.Cal
 
 
 def test_a_baseline_is_made_of_what_was_counted_and_incidents_are_apart(lab: Lab, tmp_path: Path) -> None:
-    """The test before this one was an incident, and whatever a lab has counted is near one."""
+    """A lab is too young for all hours of a week, and a test before this one was an incident."""
     few = {"baseline_least_samples": 20, "baseline_least_hours": 1}
-    refused = lab.play("baseline", tmp_path, "--check", **few)
+    refused = lab.play("baseline", tmp_path, "--check", **{**few, "baseline_least_hours": 168})
     assert refused.rc != 0 and "too few samples for a baseline" in refused.said
     assert re.search(r"[1-9]\d* more in incidents", refused.said), refused.said
     played = lab.play("baseline", tmp_path, "--check", "--diff", incidents=[], **few)
