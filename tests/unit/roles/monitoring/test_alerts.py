@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -157,12 +158,22 @@ def of_agents_and_playbooks() -> set[str]:
     return {metric.name for metric in [*operations, *health] if metric.samples}
 
 
-@pytest.mark.parametrize("release", ["debian-12", "debian-13"])
-def test_the_page_reads_only_what_somebody_exports(release: str) -> None:
+def asked_by_the_page() -> list[str]:
     page = (RULES.parent / "dashboard.html").read_text(encoding="utf-8")
     quoted = re.findall(r'(?:query|printf) "((?:[^"\\]|\\.)*)"', page)
-    asked = [one.replace(r"\"", '"').replace("%q", '""') for one in quoted]
-    assert len(asked) > 30
+    return [one.replace(r"\"", '"').replace("%q", '""') for one in quoted]
+
+
+def asked_by_grafana() -> list[str]:
+    dashboard = json.loads((RULES.parent / "grafana_dashboard.json").read_text(encoding="utf-8"))
+    return [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+
+
+@pytest.mark.parametrize("release", ["debian-12", "debian-13"])
+@pytest.mark.parametrize("queries", [asked_by_the_page, asked_by_grafana])
+def test_dashboards_read_only_what_somebody_exports(release: str, queries: t.Callable[[], list[str]]) -> None:
+    asked = queries()
+    assert len(asked) > 15
     by_target = {**sampled("debian-12"), **sampled("debian-13"), **sampled(release)}
     exported = set().union(*by_target.values()) | of_role_backup() | OF_SCRAPES | of_agents_and_playbooks()
     recorded = {rule["record"] for rule in RECORDED} | {re.sub(r"\{.*", "", name) for name in CASES["objectives"]}

@@ -20,6 +20,7 @@ import tempfile
 import threading
 import time
 import typing as t
+import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -340,16 +341,20 @@ def test_nobody_is_called_while_all_is_well(site: Site, calm: float) -> None:
 # --- the observer's page ----------------------------------------------------------------------------------------------
 
 
-def shown(site: Site) -> str:
-    """The page, as a browser with a certificate of the cluster's authority gets it."""
+def fetched(site: Site, path: str) -> str:
+    """What Prometheus answers a browser that has a certificate of the cluster's authority."""
     tls = site.folder / "tls"
     known = ["--cacert", tls / "ca.crt", "--cert", tls / "host.crt", "--key", tls / "host.key"]
-    url = f"https://{ADDRESSES[loopback.OBSERVER]}:{PORTS['monitoring_prometheus_port']}/consoles/dashboard.html"
+    url = f"https://{ADDRESSES[loopback.OBSERVER]}:{PORTS['monitoring_prometheus_port']}/{path}"
     answer = subprocess.run(
         ["curl", "-sS", "--fail-with-body", *known, url], check=False, capture_output=True, text=True
     )
     assert answer.returncode == 0, answer.stdout + answer.stderr
     return answer.stdout
+
+
+def shown(site: Site) -> str:
+    return fetched(site, "consoles/dashboard.html")
 
 
 def drilled(site: Site) -> None:
@@ -397,6 +402,22 @@ def test_the_page_fits_a_phone_and_a_screen(site: Site, calm: float, tmp_path: P
         # Headless Chromium has a narrowest window of its own, 500 pixels.
         [wide] = re.findall(r"<title>(\d+)</title>", found)
         assert int(wide) <= max(width, 500)
+
+
+def test_prometheus_can_answer_what_grafana_asks(site: Site, calm: float) -> None:
+    path = TOP / "roles/monitoring/files/grafana_dashboard.json"
+    dashboard = json.loads(path.read_text(encoding="utf-8"))
+    asked = {target["expr"]: panel["title"] for panel in dashboard["panels"] for target in panel["targets"]}
+    answers = {}
+    for query, title in asked.items():
+        filled = urllib.parse.quote(query.replace("$cluster", loopback.CLUSTER))
+        said = json.loads(fetched(site, f"api/v1/query?query={filled}"))
+        assert said["status"] == "success", (query, said)
+        answers.setdefault(title, []).extend(said["data"]["result"])
+    # What needs a repository host, or a standby that answers, has nothing here.
+    assert {"Clients can write", "Primary", "Budget used, 30 days", "Alerts", "Sessions in use"} <= {
+        title for title, results in answers.items() if results
+    }
 
 
 @pytest.mark.parametrize("alert", FAULTS)
