@@ -31,6 +31,13 @@ def test_503_is_an_answer_and_a_timeout_is_none() -> None:
         answering.parsed(SAID.format(p99="1.00ms", more="  Socket errors: connect 0, read 0, write 0, timeout 1\n"))
 
 
+def test_a_server_that_closes_after_each_answer_has_answered() -> None:
+    closed = SAID.format(p99="1.00ms", more="  Socket errors: connect 0, read 6808, write 0, timeout 8\n")
+    assert answering.parsed(closed, closes=True)[0] == 6808.85
+    with pytest.raises(AssertionError, match="not answered"):
+        answering.parsed(closed.replace("connect 0", "connect 3"), closes=True)
+
+
 def test_what_a_process_uses() -> None:
     own = answering.os.getpid()
     assert answering.resident_mb(own) > 1
