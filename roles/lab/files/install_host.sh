@@ -30,8 +30,15 @@ cat >/etc/systemd/system/prometheus.service.d/lab.conf <<'UNIT'
 [Service]
 DeviceAllow=
 DevicePolicy=auto
+LockPersonality=no
+MemoryDenyWriteExecute=no
 PrivateDevices=no
 PrivateUsers=no
+ProtectKernelModules=no
+ProtectKernelTunables=no
+RestrictNamespaces=no
+RestrictRealtime=no
+SystemCallArchitectures=
 UNIT
 systemctl mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer \
   systemd-networkd-wait-online.service getty.target console-getty.service
