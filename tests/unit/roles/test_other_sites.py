@@ -157,11 +157,29 @@ def test_agents_are_told_what_they_take_and_what_their_hosts_are(site: t.Any) ->
     assert member["checks"]["filesystem"]["paths"][2] == f"{DATA}/main/pg_wal"
     assert (member["tls"]["port"], member["member"]["poll_seconds"]) == (8443, 0.1)
     assert gate["member"] is None
-    assert sorted(gate["checks"]) == ["certificate", "clock", "filesystem", "haproxy", "login", "pgbouncer"]
+    checks = ["certificate", "clock", "filesystem", "haproxy", "heartbeat", "login", "pgbouncer"]
+    assert sorted(gate["checks"]) == checks
+    beat = gate["checks"]["heartbeat"]
+    assert (beat["host"], beat["port"], beat["record"]) == (GATE, 16432, "/var/lib/fraiseql-resilience/availability")
+    assert "heartbeat_seen" in member["checks"] and "heartbeat_seen" not in gate["checks"]
+    assert member["checks"]["latency"]["baseline"] == "/var/lib/fraiseql-resilience/latencies/latency"
+    assert member["access"]["hosts"] == [GATE]
     assert (gate["checks"]["login"]["user"], gate["checks"]["login"]["port"]) == ("orders", 16432)
     socket = files[A]["/etc/systemd/system/resilience-health.socket"]
     assert "ListenStream=18008\nListenStream=8443\n" in socket
     assert "SupplementaryGroups=resilience-tls\n" in files[A]["/etc/systemd/system/resilience-health.service"]
+
+
+def test_agents_keep_nothing_where_nobody_wants_it(site: t.Any) -> None:
+    site.everywhere |= {"health_heartbeat": False, "health_baselines": False}
+    files = site.rendered("health")
+    told = {
+        host: json.loads(written["/etc/fraiseql-resilience/health.json"])["checks"] for host, written in files.items()
+    }
+    assert "heartbeat" not in told[GATE] and "heartbeat_seen" not in told[A]
+    assert told[A]["latency"]["baseline"] == ""
+    units = {host: written["/etc/systemd/system/resilience-health.service"] for host, written in files.items()}
+    assert not any("StateDirectory" in unit for unit in units.values())
 
 
 def test_an_agent_is_not_told_what_cannot_be_right(site: t.Any) -> None:
