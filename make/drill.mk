@@ -7,7 +7,7 @@ REPEAT ?= 1
 # Variants, as options of ansible-playbook: OPTIONS="-e resilience_drill_primary_fault=frozen"
 OPTIONS ?=
 INVENTORY = .lab/inventory.yml
-ON_LAB = $(PLAYBOOK) -i $(INVENTORY) -e resilience_cluster=lab -e resilience_confirm=lab -e resilience_ha_engine=$(ENGINE)
+ON_LAB = $(PLAYBOOK) -i $(INVENTORY) -e resilience_cluster=lab -e resilience_confirm=lab -e resilience_ha_engine=$(ENGINE) $(LAB)
 
 .PHONY: drill site
 
