@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import typing as t
 from pathlib import Path
@@ -15,7 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import ResilienceError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import availability
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import period as periods
-from ansible_collections.fraiseql.resilience.plugins.plugin_utils.evidence import availability_page, documents
+from ansible_collections.fraiseql.resilience.plugins.plugin_utils.evidence import availability_page, documents, sealed
 
 Result = dict[str, t.Any]
 
@@ -65,20 +64,7 @@ def _report(given: Result, period: periods.Period, now: float) -> Result:
         unasked = [] if lines is not None else [record.get("msg") or "it could not be asked"]
         told = [*unasked, *record.get("problems", []), *wrong]
         problems += [f"{host}: {problem}" for problem in told]
-    operations, unread = _operations(Path(given["evidence"]).absolute(), given["name"])
-    return availability.report(places, operations, period, given["objectives"], now, [*problems, *unread])
-
-
-def _operations(folder: Path, cluster: str) -> tuple[list[availability.Operation], list[str]]:
-    """What lies in the evidence folder about this cluster, and what of it cannot be read."""
-    found, problems = [], []
-    for path in sorted(folder.glob("*/report.json")):
-        try:
-            report = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            problems.append(f"{path} cannot be read: {error}")
-            continue
-        operation = availability.operation(report, str(path.parent)) if isinstance(report, dict) else None
-        if operation is not None and report.get("cluster") == cluster:
-            found.append(operation)
-    return found, problems
+    evidence, unproven = sealed.reports(Path(given["evidence"]).absolute(), given["name"])
+    known = [availability.operation(report, str(folder)) for folder, report in evidence.items()]
+    operations = [one for one in known if one is not None]
+    return availability.report(places, operations, period, given["objectives"], now, [*problems, *unproven])

@@ -5,19 +5,15 @@
 
 from __future__ import annotations
 
-import json
 import typing as t
 from datetime import datetime, timezone
 from pathlib import Path
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence import bundle, signature
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import readiness
+from ansible_collections.fraiseql.resilience.plugins.plugin_utils.evidence import sealed
 from ansible_collections.fraiseql.resilience.plugins.plugin_utils.evidence.screen import screen
-
-#: The newest folders of evidence that are looked at; each is checked against its manifest.
-NEWEST = 100
 
 
 class ActionModule(ActionBase):
@@ -61,12 +57,10 @@ def seen(result: dict[str, t.Any] | None, key: str) -> dict[str, t.Any] | None:
 
 def drills(directory: Path, cluster: str) -> list[readiness.Drill]:
     """The drills on this cluster whose evidence is sealed and unchanged."""
-    newest = sorted(directory.glob(f"*-drill-{cluster}/{bundle.REPORT}"), reverse=True)[:NEWEST]
-    return [drill(path) for path in newest if not signature.differences(path.parent)]
+    return [drill(report) for report in sealed.reports(directory, cluster, "drill")[0].values()]
 
 
-def drill(path: Path) -> readiness.Drill:
-    report = json.loads(path.read_text(encoding="utf-8"))
+def drill(report: dict[str, t.Any]) -> readiness.Drill:
     return readiness.Drill(
         scenario=report["scenario"],
         verdict=report["verdict"],

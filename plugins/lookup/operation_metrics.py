@@ -12,7 +12,7 @@ version_added: 1.0.0
 author: FraiseQL contributors (@fraiseql)
 description:
   - Reads the reports in a folder of evidence on the control node, and gives their times, verdicts, RTO and RPO in
-    Prometheus' text format, the newest fifty. A report that cannot be read is left out.
+    Prometheus' text format, the newest fifty. What is not as it was sealed proves nothing and is left out.
 options:
   _terms:
     description: The folder.
@@ -38,8 +38,6 @@ _raw:
   elements: str
 """
 
-import contextlib
-import json
 import typing as t
 from pathlib import Path
 
@@ -47,6 +45,7 @@ from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import operation_metrics
 from ansible_collections.fraiseql.resilience.plugins.module_utils.prometheus import exposition
+from ansible_collections.fraiseql.resilience.plugins.plugin_utils.evidence import sealed
 
 
 class LookupModule(LookupBase):
@@ -55,12 +54,8 @@ class LookupModule(LookupBase):
     def run(self, terms: list[str], variables: t.Any = None, **options: t.Any) -> list[str]:
         self.set_options(var_options=variables, direct=options)
         cluster = self.get_option("cluster")
-        return [exposition(operation_metrics.metrics(_reports(Path(folder)), cluster)) for folder in terms]
+        return [exposition(operation_metrics.metrics(_reports(Path(folder), cluster))) for folder in terms]
 
 
-def _reports(folder: Path) -> dict[str, t.Any]:
-    found = {}
-    for path in folder.glob("*/report.json"):
-        with contextlib.suppress(OSError, ValueError):
-            found[path.parent.name] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+def _reports(folder: Path, cluster: str) -> dict[str, t.Any]:
+    return {found.name: report for found, report in sealed.reports(folder, cluster)[0].items()}

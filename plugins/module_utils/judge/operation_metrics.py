@@ -15,16 +15,16 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.prometheus imp
 MOST = 50
 
 
-def metrics(reports: t.Mapping[str, t.Any], cluster: str) -> list[Metric]:
+def metrics(reports: t.Mapping[str, t.Any]) -> list[Metric]:
     """
-    :param reports: by the name of its evidence folder, each report that there is.
+    :param reports: by the name of its evidence folder, each report about the cluster.
     """
     ended = Metric("resilience_operation_ended_timestamp_seconds", "When a drill or a recovery ended.")
     verdict = Metric("resilience_operation_verdict", "1 for the verdict of an operation, 0 for the other two.")
     rto = Metric("resilience_operation_rto_seconds", "What clients waited, from the last commit to the next one.")
     rpo = Metric("resilience_operation_rpo_seconds", "How much of the time before the fault was lost.")
     lost = Metric("resilience_operation_lost_transactions", "Acknowledged transactions that are not there.")
-    known = [(at, name, one) for name, one in reports.items() if (at := _ended(one, cluster)) is not None]
+    known = [(at, name, one) for name, one in reports.items() if (at := records.moment(one, "ended_utc")) is not None]
     for at, name, report in sorted(known, key=lambda one: one[:2])[-MOST:]:
         labels = {
             "operation": records.text(report, "operation") or "unknown",
@@ -38,7 +38,3 @@ def metrics(reports: t.Mapping[str, t.Any], cluster: str) -> list[Metric]:
         rpo.add(labels, records.number(report, "rpo", "seconds"))
         lost.add(labels, records.number(report, "rpo", "transactions"))
     return [ended, verdict, rto, rpo, lost]
-
-
-def _ended(report: t.Any, cluster: str) -> float | None:
-    return records.moment(report, "ended_utc") if records.text(report, "cluster") == cluster else None

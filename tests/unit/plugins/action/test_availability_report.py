@@ -11,6 +11,8 @@ import time
 import typing as t
 from pathlib import Path
 
+from evidence_folders import seal
+
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.availability import Transactions
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.availability import instant
 
@@ -29,11 +31,10 @@ MONTH = [
 ]  # fmt: skip
 
 
-def evidence(folder: Path, cluster: str, began: float, ended: float, operation: str = "drill") -> None:
-    folder.mkdir(parents=True)
+def evidence(folder: Path, cluster: str, began: float, ended: float, operation: str = "drill") -> Path:
     report = {"operation": operation, "scenario": "data_loss", "cluster": cluster, "verdict": "passed",
               "began_utc": instant(NOW - began), "ended_utc": instant(NOW - ended)}  # fmt: skip
-    (folder / "report.json").write_text(json.dumps(report))
+    return seal(folder.with_name(f"{folder.name}-{operation}-{cluster}"), report)
 
 
 def reported(control: t.Any, records: dict[str, t.Any], *options: str, **given: t.Any) -> t.Any:
@@ -54,7 +55,7 @@ def test_outages_are_told_with_their_evidence_and_drills_apart(control: t.Any, t
     assert answer.rc == 0, answer.stdout
     said, page = documents(tmp_path)
     assert [(one["operation"], one["drill"]) for one in said["outages"]] == [("drill", True), ("failover", False)]
-    assert said["outages"][0]["evidence"] == str(tmp_path / "evidence/a")
+    assert said["outages"][0]["evidence"] == str(tmp_path / "evidence/a-drill-orders")
     assert (said["verdict"], said["budget"]["drill_seconds"]) == ("passed", 120.0)
     assert 10.5 <= said["budget"]["used_seconds"] <= 11.5
     assert "refused &lt;b&gt;" in page and "<b>" not in page and "data loss" in page and "99.99" in page
@@ -70,13 +71,14 @@ def test_an_observer_that_could_not_be_asked_is_told_and_proves_nothing(control:
     assert "nothing was recorded" in page and "no route to host" in page
 
 
-def test_evidence_that_cannot_be_read_is_told(control: t.Any, tmp_path: Path) -> None:
-    (tmp_path / "evidence/torn").mkdir(parents=True)
-    (tmp_path / "evidence/torn/report.json").write_text("{")
+def test_a_drill_whose_evidence_was_edited_excuses_no_outage(control: t.Any, tmp_path: Path) -> None:
+    folder = evidence(tmp_path / "evidence/a", "orders", 7210, 7000)
+    report = json.loads((folder / "report.json").read_text())
+    (folder / "report.json").write_text(json.dumps({**report, "began_utc": instant(NOW - 9000)}))
     assert reported(control, {"observer": {"lines": MONTH}}).rc == 0
     said, _page = documents(tmp_path)
-    assert "torn/report.json cannot be read" in said["problems"][0]
-    assert said["outages"][0]["operation"] is None and said["verdict"] == "passed"
+    assert "is not what was sealed: report.json was changed" in said["problems"][0]
+    assert said["outages"][0]["operation"] is None and said["budget"]["drill_seconds"] == 0
 
 
 def test_check_mode_writes_nothing_and_no_month_is_refused(control: t.Any, tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def of_agents_and_playbooks() -> set[str]:
         "operation": "drill", "scenario": "s", "cluster": "orders", "verdict": "passed",
         "ended_utc": "2026-01-01T00:00:00Z", "rto_seconds": 1, "rpo": {"seconds": 0, "transactions": 0},
     }  # fmt: skip
-    operations = operation_metrics.metrics({"e": report}, "orders")
+    operations = operation_metrics.metrics({"e": report})
     reading = Reading(False, 1, None, None, None, False, 0, "77", False)
     standing = Standing(Status.FAIL, Judged(Status.FAIL, "full"), Fault.OWN, ("disk",))
     health = of_health({"disk": standing, "/readyz": standing}, {}, Result(0.0, "now", reading, None))

@@ -363,7 +363,7 @@ def drilled(site: Site) -> None:
         "operation": "drill", "scenario": "data_loss", "cluster": loopback.CLUSTER, "verdict": "passed",
         "ended_utc": "2026-11-26T18:00:00Z", "rto_seconds": 4.25, "rpo": {"seconds": 0.0, "transactions": 7},
     }  # fmt: skip
-    text = exposition(operation_metrics.metrics({"20261126T180000Z-drill": report}, loopback.CLUSTER))
+    text = exposition(operation_metrics.metrics({"20261126T180000Z-drill": report}))
     (site.folder / "text" / "operations").write_text(text, encoding="utf-8")
     (site.folder / "text" / "operations").rename(site.folder / "text" / "resilience_operations.prom")
 
