@@ -89,12 +89,15 @@ class Operation:
 
 @dataclass(frozen=True)
 class Outage:
+    """``drilled``: the seconds of it that lie within drills. The rest is nobody's exercise."""
+
     stretch: Stretch
     operation: Operation | None
+    drilled: float
 
     @property
-    def drill(self) -> bool:
-        return self.operation is not None and self.operation.drill
+    def felt(self) -> float:
+        return self.stretch.seconds - self.drilled
 
     def as_dict(self) -> dict[str, t.Any]:
         told = self.operation
@@ -103,7 +106,7 @@ class Outage:
             "end_utc": instant(self.stretch.end),
             "seconds": round(self.stretch.seconds, 3),
             "transactions_failed": self.stretch.transactions,
-            "drill": self.drill,
+            "drill_seconds": round(self.drilled, 3),
             "reason": self.stretch.reason,
             "operation": told.name if told else None,
             "scenario": (told.scenario or None) if told else None,
@@ -232,14 +235,24 @@ def merged(places: Sequence[Sequence[Stretch]]) -> list[Stretch]:
 
 def outages(found: Sequence[Stretch], operations: Sequence[Operation]) -> list[Outage]:
     """Each outage, with the operation that shares most of its time."""
-    return [Outage(one, _cause(one, operations)) for one in found if one.state is State.DOWN]
+    return [Outage(one, _cause(one, operations), _drilled(one, operations)) for one in found if one.state is State.DOWN]
 
 
 def _cause(stretch: Stretch, operations: Sequence[Operation]) -> Operation | None:
     def shared(one: Operation) -> float:
         return min(one.end, stretch.end) - max(one.begin, stretch.begin)
 
-    return max((one for one in operations if shared(one) >= 0), key=shared, default=None)
+    return max((one for one in operations if shared(one) > 0), key=shared, default=None)
+
+
+def _drilled(stretch: Stretch, operations: Sequence[Operation]) -> float:
+    """Seconds within any drill; those in two drills count once."""
+    seconds, at = 0.0, stretch.begin
+    for one in sorted((one for one in operations if one.drill), key=lambda one: one.begin):
+        begin, end = max(one.begin, at), min(one.end, stretch.end)
+        if end > begin:
+            seconds, at = seconds + end - begin, end
+    return seconds
 
 
 # the report -----------------------------------------------------------------------------------------------------------
@@ -293,8 +306,8 @@ def report(
     budget = Budget(
         period=period.seconds,
         allowed=period.seconds * (100 - percent) / 100,
-        used=sum(one.stretch.seconds for one in felt if not one.drill),
-        drills=sum(one.stretch.seconds for one in felt if one.drill),
+        used=sum(one.felt for one in felt),
+        drills=sum(one.drilled for one in felt),
         unknown=sum(one.seconds for one in found if one.state is State.UNKNOWN),
     )
     check = budget.judged()

@@ -36,8 +36,8 @@ def figures(report: Report) -> list[dict[str, str | None]]:
     """The figures at the top, each held against what was aimed at."""
     budget, percent, aim = report["budget"], report["availability_percent"], report["objective_percent"]
     reached = "unknown" if percent is None else "failed" if percent < aim else "passed"
-    felt = [one for one in report["outages"] if not one["drill"]]
-    longest = max((one["seconds"] for one in felt), default=None)
+    felt = [seconds for one in report["outages"] if (seconds := one["seconds"] - one["drill_seconds"]) > 0]
+    longest = max(felt, default=None)
     return [
         html.figure("available", "–" if percent is None else f"{percent:.4f} %", f"objective ≥ {aim:g} %", reached),
         html.figure(
@@ -62,7 +62,7 @@ def hours(report: Report) -> list[tuple[str, list[str]]]:
     """Each day of the period, and what stands for each of its hours: the worst that was in it."""
     begin, end = (t.cast(float, moment(report["period"], name)) for name in ("begin_utc", "end_utc"))
     found: dict[int, set[str]] = {hour: {"passed"} for hour in range(int(begin // HOUR), int((end - 1) // HOUR) + 1)}
-    shown = [("full" if one["drill"] else "failed", one) for one in report["outages"]]
+    shown = [("full" if one["drill_seconds"] == one["seconds"] else "failed", one) for one in report["outages"]]
     # A recorder that was restarted leaves a moment, which an hour is not to be marked for.
     shown += [("unknown", one) for one in report["unknown"] if one["seconds"] > SILENCE]
     for kind, one in shown:

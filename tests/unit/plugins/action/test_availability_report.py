@@ -54,7 +54,7 @@ def test_outages_are_told_with_their_evidence_and_drills_apart(control: t.Any, t
     answer = reported(control, {"observer": {"lines": MONTH, "problems": []}})
     assert answer.rc == 0, answer.stdout
     said, page = documents(tmp_path)
-    assert [(one["operation"], one["drill"]) for one in said["outages"]] == [("drill", True), ("failover", False)]
+    assert [(one["operation"], one["drill_seconds"]) for one in said["outages"]] == [("drill", 120.0), ("failover", 0)]
     assert said["outages"][0]["evidence"] == str(tmp_path / "evidence/a-drill-orders")
     assert (said["verdict"], said["budget"]["drill_seconds"]) == ("passed", 120.0)
     assert 10.5 <= said["budget"]["used_seconds"] <= 11.5

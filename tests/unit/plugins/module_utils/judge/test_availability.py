@@ -153,11 +153,22 @@ def test_drills_are_counted_apart() -> None:
     assert reported(place, operations=[drill(200, 300)])["verdict"] == "failed"
 
 
+@pytest.mark.parametrize(
+    ("drills", "excused"),
+    [([(150, 300)], 10), ([(90, 130), (120, 150)], 50), ([(160, 300)], 0), ([(110, 120), (115, 118)], 10)],
+)
+def test_a_drill_excuses_no_more_than_the_time_that_it_took(drills: list[tuple[float, float]], excused: float) -> None:
+    place = spans((0, 100, UP), (100, 160, DOWN), (160, 3600, UP))
+    said = reported(place, operations=[drill(*one) for one in drills])
+    assert said["budget"]["drill_seconds"] == said["outages"][0]["drill_seconds"] == excused
+    assert said["budget"]["used_seconds"] == 60 - excused
+
+
 def test_a_recovery_in_earnest_is_the_outages_cause_and_uses_the_budget() -> None:
     place = spans((0, 100, UP), (100, 160, DOWN), (160, 3600, UP))
     said = reported(place, operations=[drill(150, 400, "failover"), drill(158, 500, "rejoin")])
     [outage] = said["outages"]
-    assert (outage["operation"], outage["evidence"], outage["drill"]) == ("failover", "evidence/150", False)
+    assert (outage["operation"], outage["evidence"], outage["drill_seconds"]) == ("failover", "evidence/150", 0)
     assert said["verdict"] == "failed" and outage["reason"] == "refused"
 
 
