@@ -39,7 +39,8 @@ RETURN = r"""
 lines:
   description: >-
     Transactions in a row with one outcome, which is C(committed), C(failed) or C(unknown), from C(utc) on for
-    C(seconds). Of commits the time begins when the first one was acknowledged.
+    C(seconds). Of commits the time begins when the first one was acknowledged. After C(silence_seconds) without a next
+    one, nobody looked.
   returned: success
   type: list
   elements: dict
@@ -51,6 +52,7 @@ lines:
       transactions: 3599
       slowest_seconds: 0.021
       reason: ""
+      silence_seconds: 10.0
 problems:
   description: What of the record could not be read, in words.
   returned: success

@@ -19,7 +19,10 @@ LONGEST = 3600.0
 
 @dataclass(frozen=True)
 class Transactions:
-    """Some in a row with one outcome; ``began`` and ``ended`` are seconds since 1970."""
+    """Some in a row with one outcome; ``began`` and ``ended`` are seconds since 1970.
+
+    ``silence``: with more seconds than that between two of them, nobody looked.
+    """
 
     outcome: str
     began: float
@@ -27,10 +30,11 @@ class Transactions:
     count: int = 1
     slowest: float = 0.0
     reason: str = ""
+    silence: float = SILENCE
 
     def takes(self, other: Transactions) -> bool:
         """Whether the other one, which came later, goes on with this."""
-        near = 0 <= other.began - self.ended <= SILENCE
+        near = 0 <= other.began - self.ended <= self.silence
         return near and other.outcome == self.outcome and other.ended - self.began <= LONGEST
 
     def with_next(self, other: Transactions) -> Transactions:
@@ -47,6 +51,7 @@ class Transactions:
             "transactions": self.count,
             "slowest_seconds": round(self.slowest, 6),
             "reason": self.reason,
+            "silence_seconds": self.silence,
         }
 
 

@@ -61,7 +61,7 @@ class Latencies:
         }
 
 
-class Kept:
+class BaselineFile:
     """The baseline of a folder, read again when it was replaced."""
 
     def __init__(self, folder: Path) -> None:

@@ -20,7 +20,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.health
 )
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.health import options as o
-from ansible_collections.fraiseql.resilience.plugins.module_utils.health.norm import Norm
+from ansible_collections.fraiseql.resilience.plugins.module_utils.health.baseline_limits import BaselineLimits
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health import answer, vantage
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health import host as of_host
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health import postgresql as of_postgresql
@@ -130,13 +130,13 @@ def _login(given: Given, _descriptor: Descriptor | None) -> Look:
 
 def _latency(given: Given, descriptor: Descriptor | None) -> Look:
     samples: deque[float] = deque(maxlen=SAMPLES)
-    norm = Norm(given)
+    usual = BaselineLimits(given)
 
     def ask(line: Line, deadline: float) -> Findings:
         begin = time.monotonic()
         line.rows(given["statement"], deadline)
         samples.append(time.monotonic() - begin)
-        return norm.judged(samples[-1], lambda limits: of_postgresql.latency(samples, limits))
+        return usual.judged(samples[-1], lambda limits: of_postgresql.latency(samples, limits))
 
     return _asked(_here(descriptor).dsn, ask)
 
@@ -181,13 +181,13 @@ def _sequences(given: Given, descriptor: Descriptor | None) -> Look:
 
 def _heartbeat(given: Given, _descriptor: Descriptor | None) -> Look:
     dsn = _conninfo(given)
-    norm = Norm(given)
+    usual = BaselineLimits(given)
 
     def ask(line: Line, deadline: float) -> Findings:
         begin = time.monotonic()
         postgresql.beat(line, given["name"], deadline)
         seconds = time.monotonic() - begin
-        return norm.judged(seconds, lambda limits: of_postgresql.written(seconds, limits))
+        return usual.judged(seconds, lambda limits: of_postgresql.written(seconds, limits))
 
     return _failing("no row is written", "seconds", _asked(lambda: dsn, ask))
 
@@ -297,12 +297,12 @@ def url(given: t.Any) -> str:
 
 SECONDS = o.Option(o.rising, (0.25, 2.0))
 #: Where a baseline is kept, and how many times as long as usual is too long.
-NORM: o.Known = {"baseline": o.Option(o.text, ""), "factors": o.Option(o.rising, (3.0, 10.0))}
+BASELINE: o.Known = {"baseline": o.Option(o.text, ""), "factors": o.Option(o.rising, (3.0, 10.0))}
 KINDS: dict[str, Kind] = {
     "login": Kind(_login, {**SESSION, "seconds": SECONDS}, every=0.75, deadline=1.0, ready="hard"),
     "latency": Kind(
         _latency,
-        {"statement": o.Option(o.some_text, "SELECT 1"), "seconds": o.Option(o.rising, (0.05, 0.5)), **NORM},
+        {"statement": o.Option(o.some_text, "SELECT 1"), "seconds": o.Option(o.rising, (0.05, 0.5)), **BASELINE},
         every=1.0,
         ready="soft",
         of_member=True,
@@ -344,7 +344,7 @@ KINDS: dict[str, Kind] = {
             "name": o.Option(o.some_text, "gateway"),
             "seconds": SECONDS,
             "record": o.Option(o.text, ""),
-            **NORM,
+            **BASELINE,
         },
         every=1.0,
         ready="soft",

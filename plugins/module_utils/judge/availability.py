@@ -23,7 +23,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.verdict 
 
 SCHEMA = "fraiseql.resilience/availability-report/1"
 RECORD = "fraiseql.resilience/availability/1"
-#: A recorder that says nothing for longer has not looked, in seconds: several turns of it, with their deadlines.
+#: A recorder that says nothing for longer has not looked, in seconds, unless its records say that it takes its time.
 SILENCE = 10.0
 #: What is promised where no objective says it.
 PERCENT = 99.95
@@ -54,6 +54,7 @@ class Span:
     transactions: int = 0
     slowest: float | None = None
     reason: str = ""
+    silence: float = SILENCE
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,7 @@ def _span(line: Record) -> Span | None:
         int(count),
         records.number(line, "slowest_seconds"),
         records.text(line, "reason") or "",
+        records.number(line, "silence_seconds") or SILENCE,
     )
 
 
@@ -194,14 +196,14 @@ def stretches(seen: Sequence[Span], period: Period) -> list[Stretch]:
 
 
 def _between(before: Span | None, after: Span) -> State:
-    if before is None or after.begin - before.end > SILENCE:
+    if before is None or after.begin - before.end > max(before.silence, after.silence):
         return State.UNKNOWN
     return min(before.state, after.state)
 
 
 def _after(before: Span | None, end: float) -> State:
     """The last turn may still be under way."""
-    return before.state if before is not None and end - before.end <= SILENCE else State.UNKNOWN
+    return before.state if before is not None and end - before.end <= before.silence else State.UNKNOWN
 
 
 def joined(found: Sequence[Stretch]) -> list[Stretch]:

@@ -31,7 +31,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.health
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import ResilienceError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.health import settings as configured
 from ansible_collections.fraiseql.resilience.plugins.module_utils.health.answers import Access, Answers
-from ansible_collections.fraiseql.resilience.plugins.module_utils.health.record import Record
+from ansible_collections.fraiseql.resilience.plugins.module_utils.health.recording import Recording
 from ansible_collections.fraiseql.resilience.plugins.module_utils.health.settings import Check, Settings
 from ansible_collections.fraiseql.resilience.plugins.module_utils.health.watch import Checker, Watcher, say
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health import metrics
@@ -68,7 +68,7 @@ class Looking:
     def _checker(self, check: Check) -> Checker:
         look = check.kind.make(check.options, self.descriptor)
         folder = check.options.get("record")
-        record = Record(Recorder(Path(folder)), say) if folder else None
+        record = Recording(Recorder(Path(folder)), 2 * check.stale_after, say) if folder else None
         return Checker(check.name, lambda: look(time.monotonic() + check.deadline), check.every, record)
 
     def start(self, patience: float) -> None:

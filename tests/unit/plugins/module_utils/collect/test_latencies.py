@@ -10,7 +10,11 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import journal
-from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.latencies import BASELINE, Kept, Latencies
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.latencies import (
+    BASELINE,
+    BaselineFile,
+    Latencies,
+)
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import baseline
 
 #: 2026-11-26T18:00:00Z
@@ -48,7 +52,7 @@ def test_the_next_one_keeps_what_the_one_before_had_written(tmp_path: Path) -> N
 
 
 def test_a_baseline_is_seen_when_it_is_replaced_and_gone(tmp_path: Path) -> None:
-    kept = Kept(tmp_path)
+    kept = BaselineFile(tmp_path)
     assert kept.now() is None
     path = tmp_path / BASELINE
     for version in (1, 2):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import typing as t
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -58,6 +59,15 @@ def test_a_turn_between_two_commits_is_up() -> None:
 def test_a_silent_recorder_is_neither_up_nor_down() -> None:
     assert seen((0, 100, UP), (200, 3600, UP)) == [(0, 100, UP), (100, 200, UNKNOWN), (200, 3600, UP)]
     assert seen((0, 100, DOWN), (200, 3600, UP))[1] == (100, 200, UNKNOWN)
+
+
+def test_a_heartbeat_that_takes_its_time_says_so() -> None:
+    slow = [
+        {**LINE, "utc": f"1970-01-01T00:{minute:02}:00Z", "seconds": 0, "silence_seconds": 130} for minute in range(60)
+    ]
+    found, _problems = availability.spans(slow, HOUR)
+    assert [one.state for one in availability.stretches(found, HOUR)] == [UP]
+    assert len(availability.stretches([replace(one, silence=10.0) for one in found], HOUR)) > 1
 
 
 def test_before_the_first_record_and_after_the_last_one_nothing_is_known() -> None:

@@ -9,7 +9,7 @@ import time
 import typing as t
 from pathlib import Path
 
-from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.latencies import Kept, Latencies
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.latencies import BaselineFile, Latencies
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import ResilienceError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.health.watch import say
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import baseline
@@ -24,7 +24,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health.s
 Given = t.Mapping[str, t.Any]
 
 
-class Norm:
+class BaselineLimits:
     """Of one check; without a folder, its limits are those that it was given.
 
     A disk that cannot be written is told of once, and changes nothing in what the check says.
@@ -33,7 +33,7 @@ class Norm:
     def __init__(self, given: Given, clock: t.Callable[[], float] = time.time) -> None:
         folder = Path(given["baseline"]) if given["baseline"] else None
         self._counted = Latencies(folder) if folder else None
-        self._kept = Kept(folder) if folder else None
+        self._kept = BaselineFile(folder) if folder else None
         self._floors: Limits = given["seconds"]
         self._factors: Limits = given["factors"]
         self._clock = clock

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fraiseql.resilience.plugins.module_utils.health import norm
-from ansible_collections.fraiseql.resilience.plugins.module_utils.health.norm import Norm
+from ansible_collections.fraiseql.resilience.plugins.module_utils.health import baseline_limits
+from ansible_collections.fraiseql.resilience.plugins.module_utils.health.baseline_limits import BaselineLimits
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import baseline
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health.postgresql import written
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health.status import Status, held
@@ -27,12 +27,12 @@ def usual(folder: Path, p95: float) -> None:
     (folder / "baseline.json").write_text(json.dumps({"schema": baseline.SCHEMA, "version": 1, "hours": hours}))
 
 
-def of(folder: Path | str, at: float = T0) -> Norm:
+def of(folder: Path | str, at: float = T0) -> BaselineLimits:
     given = {"baseline": str(folder), "seconds": (0.05, 0.5), "factors": (3.0, 10.0)}
-    return Norm(given, clock=lambda: at)
+    return BaselineLimits(given, clock=lambda: at)
 
 
-def judged(one: Norm, *values: float) -> list[Status]:
+def judged(one: BaselineLimits, *values: float) -> list[Status]:
     return [one.judged(value, lambda limits, value=value: written(value, limits))[0].status for value in values]
 
 
@@ -64,7 +64,7 @@ def test_limits_are_held(before: Status, found: tuple[float, float]) -> None:
 
 def test_a_full_disk_is_told_once_and_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    monkeypatch.setattr(norm, "say", said.append)
+    monkeypatch.setattr(baseline_limits, "say", said.append)
     (tmp_path / "kept").write_text("in the way")
     one = of(tmp_path / "kept")
     assert judged(one, 0.01, 0.06, 0.01) == [PASS, WARN, PASS]
