@@ -36,7 +36,7 @@ unit: setup ## Unit tests, and what is true of every role, module and playbook
 
 # With small clusters and repositories of their own, on this machine.
 slow: setup ## Tests that make PostgreSQL servers and pgBackRest repositories here, and spoil them
-	scripts/debian_packages.sh haproxy libfaketime pgbackrest pgbouncer postgresql prometheus-blackbox-exporter \
+	scripts/debian_packages.sh chromium curl haproxy libfaketime pgbackrest pgbouncer postgresql prometheus-blackbox-exporter \
 	  prometheus-node-exporter prometheus-postgres-exporter python3-httptools python3-prometheus-client python3-psycopg2 \
 	  python3-uvicorn python3-uvloop zstd
 	$(IN_VENV) pytest -m slow --numprocesses 2 --dist loadfile

@@ -65,6 +65,20 @@ def test_alert_fires_is_silent_clears_and_is_missed(name: str, tmp_path: Path) -
 
 
 @with_promtool
+def test_a_file_system_that_was_always_read_only_calls_nobody(tmp_path: Path) -> None:
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump(rules_of("DiskReadOnly")), encoding="utf-8")
+    series = 'node_filesystem_readonly{fstype="ext4",mountpoint="/media",job="node",instance="pg-1",cluster="orders"}'
+    case = {
+        "interval": "15s",
+        "input_series": [{"series": series, "values": "1x240"}],
+        "alert_rule_test": [{"eval_time": "50m", "alertname": "DiskReadOnly", "exp_alerts": []}],
+    }
+    tests = {"rule_files": ["rules.yml"], "evaluation_interval": "15s", "tests": [case]}
+    (tmp_path / "tests.yml").write_text(yaml.safe_dump(tests), encoding="utf-8")
+    promtool(tmp_path, "test", "rules", "tests.yml")
+
+
+@with_promtool
 def test_the_watchdog_always_fires(tmp_path: Path) -> None:
     (tmp_path / "rules.yml").write_text(yaml.safe_dump(rules_of(ALWAYS)), encoding="utf-8")
     (tmp_path / "tests.yml").write_text(yaml.safe_dump(always()), encoding="utf-8")

@@ -58,6 +58,7 @@ PORTS = {
 PROGRAMS = (
     "prometheus", "prometheus-alertmanager", "prometheus-blackbox-exporter", "prometheus-node-exporter",
     "prometheus-postgres-exporter", "haproxy", "pgbouncer", "openssl", "setpriv", "psql", "curl",
+    "chromium",
 )  # fmt: skip
 #: A component that is not well, and is what it is by itself.
 FULL = {"kind": "filesystem", "paths": ["/"], "free_percent": [100, 0.01]}
@@ -388,14 +389,11 @@ def test_the_page_says_how_it_is(site: Site, calm: float) -> None:
 
 
 def test_the_page_fits_a_phone_and_a_screen(site: Site, calm: float, tmp_path: Path) -> None:
-    browser = shutil.which("chromium")
-    if browser is None:
-        pytest.skip("chromium is missing")
     measure = "<script>document.title = document.documentElement.scrollWidth</script></body>"
     (tmp_path / "page.html").write_text(shown(site).replace("</body>", measure), encoding="utf-8")
     for width in (390, 1280):
         found = subprocess.run(
-            [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile",
+            ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile",
              f"--window-size={width},900", "--dump-dom", f"file://{tmp_path}/page.html"],
             check=True, capture_output=True, text=True, timeout=60,
         ).stdout  # fmt: skip
