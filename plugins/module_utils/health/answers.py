@@ -56,9 +56,15 @@ class Access:
     """Who is told more than a status: whoever has the token, or asks from a network that is listed."""
 
     def __init__(self, networks: t.Sequence[t.Any], token: str) -> None:
-        self._networks = networks
+        self._listed_networks = networks
+        self._networks = tuple(networks)
         self._token = f"Bearer {token}".encode() if token else b""
         self._known: dict[str, bool] = {}
+
+    def also(self, networks: t.Sequence[t.Any]) -> None:
+        """These, besides those that are listed; what was known of addresses is looked up anew."""
+        self._networks = (*self._listed_networks, *networks)
+        self._known = {}
 
     def caller(self, address: str, authorization: bytes) -> Caller:
         if self._token and authorization:
@@ -67,11 +73,13 @@ class Access:
         return Caller(details=self._near(address))
 
     def _near(self, address: str) -> bool:
-        if address not in self._known:
-            if len(self._known) > 1000:
-                self._known.clear()
-            self._known[address] = self._listed(address)
-        return self._known[address]
+        # Another thread may put an empty one in its place.
+        known = self._known
+        if address not in known:
+            if len(known) > 1000:
+                known.clear()
+            known[address] = self._listed(address)
+        return known[address]
 
     def _listed(self, address: str) -> bool:
         try:

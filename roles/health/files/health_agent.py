@@ -33,7 +33,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.health import 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.health.answers import Access, Answers
 from ansible_collections.fraiseql.resilience.plugins.module_utils.health.recording import Recording
 from ansible_collections.fraiseql.resilience.plugins.module_utils.health.settings import Check, Settings
-from ansible_collections.fraiseql.resilience.plugins.module_utils.health.watch import Checker, Watcher, say
+from ansible_collections.fraiseql.resilience.plugins.module_utils.health.watch import Checker, Looker, Watcher, say
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health import metrics
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health.member import Result
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health.status import Look
@@ -45,6 +45,8 @@ FIRST_INHERITED_SOCKET = 3
 BACKLOG, SILENT_SECONDS = 512, 10.0
 #: Seconds between two looks at whether the certificate was replaced.
 RENEWAL_SECONDS = 30.0
+#: Seconds between two looks at the addresses of hosts that are told details, and while one has none.
+NAMES_SECONDS, NAMELESS_SECONDS = 60.0, 5.0
 #: What a wrong configuration ends with: systemd does not start it again until it is changed.
 WRONG_CONFIGURATION = 78
 
@@ -218,15 +220,27 @@ def _written(tls: t.Mapping[str, t.Any]) -> list[int]:
     return []
 
 
-def networks(access: t.Mapping[str, t.Any]) -> list[t.Any]:
-    """The networks that are told details, with the addresses that hosts have now; one that has none is told of."""
-    found = list(access["networks"])
-    for host in access["hosts"]:
-        try:
-            found += [ipaddress.ip_network(known[4][0].partition("%")[0]) for known in socket.getaddrinfo(host, None)]
-        except OSError as error:
-            say(f"{host} is told no details: {error}")
-    return found
+class Names(Looker):
+    """Keeps the addresses of hosts that are told details: at a boot, nobody may know them yet, and they change."""
+
+    def __init__(self, hosts: t.Sequence[str], access: Access) -> None:
+        super().__init__("names")
+        self._hosts = hosts
+        self._access = access
+
+    def step(self) -> float:
+        found, nameless = [], []
+        for host in self._hosts:
+            try:
+                known = socket.getaddrinfo(host, None)
+            except OSError:
+                nameless.append(host)
+                continue
+            found += [ipaddress.ip_network(one[4][0].partition("%")[0]) for one in known]
+        self._access.also(found)
+        self.looked.set()
+        self.tell(f"no address, so told no details: {', '.join(nameless)}" if nameless else "observers have addresses")
+        return NAMELESS_SECONDS if nameless else NAMES_SECONDS
 
 
 # --- running ---------------------------------------------------------------------------------------------------------
@@ -274,7 +288,9 @@ def main(argv: t.Sequence[str] | None = None) -> int:
     looking = Looking(settings)
     answers = Answers(settings, looking.latest, looking.look)
     answers.metrics = exposition(Scraped(answers, looking))
-    access = Access(networks(settings.access), settings.access["token"])
+    access = Access(settings.access["networks"], settings.access["token"])
+    if settings.access["hosts"]:
+        Names(settings.access["hosts"], access).start()
     addresses = [("127.0.0.1", given.port)]
     if settings.tls is not None:
         addresses.append((settings.tls["address"] or "127.0.0.1", settings.tls["port"]))

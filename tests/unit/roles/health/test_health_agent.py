@@ -86,3 +86,26 @@ def test_a_configuration_that_is_wrong_is_told_by_its_key(tmp_path: Path, capsys
     assert "checks.disk.path is no option" in said and "paths" in said
     path.write_text(json.dumps({"checks": {"disk": {"kind": "filesystem", "paths": ["/"]}}}))
     assert agent.main(["--configuration", str(path), "--check"]) == 0
+
+
+def test_an_observer_without_an_address_yet_is_told_details_once_it_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(agent.Names, "tell", lambda _self, words: said.append(words))
+    addresses: dict[str, str] = {}
+
+    def looked_up(host: str, _port: None) -> list[t.Any]:
+        if host not in addresses:
+            raise agent.socket.gaierror("Name or service not known")
+        return [(0, 0, 0, "", (addresses[host], 0))]
+
+    monkeypatch.setattr(agent.socket, "getaddrinfo", looked_up)
+    access = Access([], "")
+    names = agent.Names(["observer"], access)
+    assert names.step() == agent.NAMELESS_SECONDS
+    assert not access.caller("198.51.100.7", b"").details and "observer" in said[-1]
+    addresses["observer"] = "198.51.100.7"
+    assert names.step() == agent.NAMES_SECONDS
+    assert access.caller("198.51.100.7", b"").details
+    addresses["observer"] = "198.51.100.8"
+    names.step()
+    assert not access.caller("198.51.100.7", b"").details and access.caller("198.51.100.8", b"").details
