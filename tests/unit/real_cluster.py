@@ -141,7 +141,12 @@ class Cluster:
     def _ctl(self, data: str, verb: str, *arguments: str, env: t.Mapping[str, str] | None = None) -> None:
         argv = [str(self.bin / "pg_ctl"), verb, "--wait", f"--pgdata={self.folder}/{data}", *arguments]
         # The server inherits what it is given; a pipe would be read from until it ends.
-        subprocess.run([*become(), *argv], check=True, cwd="/", timeout=60, stdout=subprocess.DEVNULL, env=env)
+        done = subprocess.run(
+            [*become(), *argv], check=False, cwd="/", timeout=60, stdout=subprocess.DEVNULL, env=env
+        )  # fmt: skip
+        log = self.folder / f"{data}.log"
+        told = log.read_text(errors="replace")[-2000:] if log.exists() else ""
+        assert done.returncode == 0, f"pg_ctl {verb}: {done.returncode}\n{told}"
 
     def start(self, env: t.Mapping[str, str] | None = None) -> None:
         self._ctl("data", "start", f"--log={self.folder}/data.log", env=env)
@@ -155,21 +160,30 @@ class Cluster:
         self.configure(standby=True)
 
     def kill(self, data: str = "data") -> None:
-        """The postmaster and all its children at once, as when their host is lost."""
-        postmaster = int((self.folder / data / "postmaster.pid").read_text().splitlines()[0])
-        own = [postmaster, *children(postmaster)]
-        for pid in own:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        """Every process of the server at once, as when its host is lost; nothing of it runs when this returns.
+
+        They are known by their working directory, for one forked while its parent died is nobody's child any more
+        and would hold the shared memory that the next start needs.
+        """
+        pid_file = self.folder / data / "postmaster.pid"
+        os.kill(int(pid_file.read_text().splitlines()[0]), signal.SIGSTOP)
         end = time.monotonic() + 10
-        while any(cmdline(pid) for pid in own):
-            assert time.monotonic() < end
+        while own := working_in(self.folder / data):
+            assert time.monotonic() < end, f"{own} do not end"
+            for pid in own:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             time.sleep(0.02)
+        # Nobody may have reaped the postmaster yet, and while its number is taken a start believes that it runs.
+        pid_file.unlink()
+        for lock in self.folder.glob(".s.PGSQL.*.lock"):
+            if lock.read_text().splitlines()[1] == str(self.folder / data):
+                lock.unlink()
 
     def stop(self) -> None:
         for data in ("standby", "data"):
             if (self.folder / data / "postmaster.pid").exists():
-                with contextlib.suppress(subprocess.SubprocessError):
+                with contextlib.suppress(subprocess.SubprocessError, AssertionError):
                     self._ctl(data, "stop", "--mode=immediate")
 
     def sql(self, statement: str) -> str:
@@ -282,6 +296,16 @@ def children(pid: int) -> list[int]:
         own = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
         return own + [below for one in own for below in children(one)]
     return []
+
+
+def working_in(folder: Path) -> list[int]:
+    """The processes whose working directory it is; one that has ended has none."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (entry / "cwd").readlink() == folder:
+                found.append(int(entry.name))
+    return found
 
 
 def cmdline(pid: int) -> bytes:
