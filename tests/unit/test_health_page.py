@@ -31,6 +31,7 @@ LOOKS_AT = {
     "transaction_ids": "transaction and multixact numbers in use, prepared transactions",
     "sequences": "sequences, by what they and their column can hold",
     "checksums": "pages with a wrong checksum",
+    "storage": "some blocks of each tablespace, others each time",
     "configuration": "errors in its files, settings that wait for a restart",
     "pgbouncer": "clients against the most, and how long they wait for a pool",
     "filesystem": "free space and inodes, read-only, and when it will be full",
@@ -40,6 +41,7 @@ LOOKS_AT = {
     "timers": "systemd timers, and the last run of what they start",
     "tcp": "a port that answers",
     "http": "a URL that answers, and what it says",
+    "primaries": "how many members serve as primary",
     "vantages": "what several places see of a service",
 }
 
