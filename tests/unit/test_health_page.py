@@ -72,6 +72,19 @@ def test_each_kind_is_told_with_its_defaults(kind: str) -> None:
     assert row(kind) in PAGE.splitlines()
 
 
+def test_each_fault_that_is_made_has_its_row() -> None:
+    """docs/health-faults.md tells of just those faults that a test makes."""
+    page = (TOP / "docs/health-faults.md").read_text(encoding="utf-8")
+    told = re.findall(r"`(\w+)` \|$|\(`(\w+_\w+)`\)", page, flags=re.MULTILINE)
+    folder = TOP / "tests/unit/roles/health"
+    made = [
+        name
+        for file in ("test_health_faults.py", "test_green_faults.py")
+        for name in re.findall(r"^def test_(\w+)", (folder / file).read_text(encoding="utf-8"), flags=re.MULTILINE)
+    ]
+    assert sorted(row or other for row, other in told) == sorted(made)
+
+
 def test_a_sessions_options_are_told() -> None:
     [line] = [line for line in PAGE.splitlines() if line.startswith("The options of a session are")]
     assert re.findall(r"`(\w+)`", line)[: len(SESSION)] == list(SESSION)
