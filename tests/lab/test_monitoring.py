@@ -5,20 +5,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import threading
 import time
 import typing as t
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlsplit
 
 import pytest
 from lab_hosts import Lab
+from outside import receiver
 
 TLS = "/etc/fraiseql-resilience/tls"
 PAGE_SECONDS = 60
-Alert = dict[str, t.Any]
 
 
 @pytest.fixture(autouse=True)
@@ -50,45 +46,14 @@ def test_every_rule_is_evaluated(lab: Lab) -> None:
     assert [rule["state"] for rule in alerts if rule["name"] == "Watchdog"] == ["firing"]
 
 
-@contextlib.contextmanager
-def receiver(url: str) -> t.Iterator[list[Alert]]:
-    """Stands outside of the lab, where its alerts go; what it was told, with the moment."""
-    told: list[Alert] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            told.extend({**one, "at": time.monotonic()} for one in body["alerts"])
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_said: t.Any) -> None:
-            pass
-
-    place = urlsplit(url)
-    with ThreadingHTTPServer((place.hostname or "", place.port or 80), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield told
-        finally:
-            server.shutdown()
-            thread.join(10)
-
-
 def test_a_lost_primary_reaches_the_receiver_and_is_called_off(lab: Lab, wait: t.Callable[..., t.Any]) -> None:
-    [outside] = lab.variable("observer", "monitoring_receivers")
-
-    def of(status: str) -> list[Alert]:
-        return [one for one in told if (one["labels"]["alertname"], one["status"]) == ("NoPrimary", status)]
-
-    with receiver(outside["url"]) as told:
+    with receiver(lab) as told:
         begin = time.monotonic()
         with lab.frozen(lab.primary):
-            wait(lambda: of("firing"), seconds=PAGE_SECONDS - 5)
-        assert of("firing"), sorted({one["labels"]["alertname"] for one in told})
-        [first, *_again] = of("firing")
+            wait(lambda: told.of("NoPrimary"), seconds=PAGE_SECONDS - 5)
+        assert told.of("NoPrimary"), told.names()
+        [first, *_again] = told.of("NoPrimary")
         assert first["at"] - begin < PAGE_SECONDS
         assert first["labels"]["severity"] == "sev1"
         assert first["annotations"]["runbook_url"].endswith("docs/alerts.md#noprimary")
-        assert wait(lambda: of("resolved"), seconds=600), "it was not called off"
+        assert wait(lambda: told.of("NoPrimary", "resolved"), seconds=600), "it was not called off"

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Three places watch one service, each with a control target of its own, and a fourth agent counts what they see.
 
-Real agents and real ports of this host. No packet crosses a network here: a place is cut off by taking away what it asks.
+Real agents and real ports of this host. No network is between them: a place is cut off by taking away what it asks.
 """
 
 from __future__ import annotations
