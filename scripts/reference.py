@@ -150,23 +150,35 @@ def alert_page() -> dict[Path, str]:
     """docs/alerts.md: a row and a chapter for each alert. A rule's ``runbook_url`` leads to its chapter."""
     rules = yaml.safe_load((TOP / "roles" / "monitoring" / "files" / "alerts.yml").read_text(encoding="utf-8"))
     alerts = [rule for group in rules["groups"] for rule in group["rules"] if "alert" in rule]
-    rows = ["| alert | severity | at stake | says | after |", "|---|---|---|---|---|"]
+    told = {one["alert"]: one for one in fired_alerts()}
+    rows = ["| alert | severity | at stake | says | after | told in the lab |", "|---|---|---|---|---|---|"]
     chapters = []
     for rule in alerts:
         name, labels, said = rule["alert"], rule["labels"], rule["annotations"]
         after = rule.get("for", "at once")
         link = f"[{name}](#{name.lower()})"
-        rows.append(
-            f"| {link} | {labels['severity']} | {labels['class']} | {cell(spoken(said['summary']))} | {after} |"
-        )
+        summary, seen_after = cell(spoken(said["summary"])), f"{told[name]['seconds']:.0f} s" if name in told else ""
+        rows.append(f"| {link} | {labels['severity']} | {labels['class']} | {summary} | {after} | {seen_after} |")
         expression = f"```promql\n{rule['expr'].strip()}\n```"
-        chapters.append(f"## {name}\n\n{said['description']}\n\n**First:** {said['next']}\n\n{expression}\n")
+        seen = ""
+        if name in told:
+            fault, seconds, text = (told[name][key] for key in ("fault", "seconds", "said"))
+            seen = f"In the lab, told {seconds:.0f} s after the fault ({fault}): \u201c{text}\u201d\n\n"
+        chapters.append(f"## {name}\n\n{said['description']}\n\n**First:** {said['next']}\n\n{seen}{expression}\n")
     parts = [
         f"# Alerts\n\n{GENERATED}\n",
         f"The {len(alerts)} rules of [role monitoring](../roles/monitoring/README.md). *N* is a number,",
-        "and a word in italics the label of that name. Routes, receivers and silences: [alerting](alerting.md).\n",
+        "and a word in italics the label of that name. The last column: seconds from a fault made in the lab to the page at",
+        "Alertmanager's webhook, by `make bench ONLY=fired` ([all of them](alerts-fired.json)). Routes, receivers and silences: [alerting](alerting.md).\n",
     ]
     return {TOP / "docs" / "alerts.md": "\n".join([*parts, *rows, "", *chapters])}
+
+
+def fired_alerts() -> list[dict[str, t.Any]]:
+    """What tests/bench/fired.py has measured, but for what was not told."""
+    path = TOP / "docs" / "alerts-fired.json"
+    found = json.loads(path.read_text(encoding="utf-8"))["alerts"] if path.exists() else []
+    return [one for one in found if one["seconds"] is not None]
 
 
 def spoken(summary: str) -> str:

@@ -105,6 +105,8 @@ FIGURES = (
     Figure("agent_cpu_percent", "percent", "the same, asked by nobody: CPU of one core", limit(1)),
     Figure("fault_to_readyz_seconds", "seconds", "postmaster or whole server frozen: until /readyz says 503",
            limit(2)),
+    Figure("green_faults_seen", "faults", "of the faults that pg_isready or SELECT 1 do not see: those that the agent "
+           "says", times(1, 0), "faults in all", least=True),
     Figure("fault_to_page_seconds", "seconds", "no primary, hanging commits, a gap in the archive: fault to "
            "Alertmanager's receiver, the slowest", limit(60)),
     Figure("rules", "alerts", "alerts of role monitoring", limit(45), least=True),

@@ -31,7 +31,9 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
 import answering  # noqa: E402
 import backup_tps  # noqa: E402
+import fired  # noqa: E402
 import forecast_error  # noqa: E402
+import green_faults  # noqa: E402
 import paging  # noqa: E402
 import patroni  # noqa: E402
 import results  # noqa: E402
@@ -100,7 +102,9 @@ MEASUREMENTS = {
         ours=forecast_error.unseen, before=forecast_error.make, after=forecast_error.remove, rounds=3
     ),
     "paging": Measurement(ours=paging.paged, rounds=3, here=True),
+    "green_faults": Measurement(ours=green_faults.seen, reference=green_faults.total, rounds=3, here=True),
     "health": Measurement(ours=answering.agent, reference=answering.patroni, here=True),
+    "fired": Measurement(ours=fired.fired, before=fired.set_up, after=rounds.remove, rounds=1),
     "members_lost": Measurement(ours=rounds.members_lost),
     "restore": Measurement(ours=rounds.restore, reference=rounds.raw_restore, before=rounds.sized(1)),
     "restore_from_store": Measurement(

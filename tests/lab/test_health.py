@@ -42,3 +42,20 @@ def test_answers_come_at_once(lab: Lab) -> None:
     """HAProxy asks every 150 ms and gives up after 500 ms."""
     slowest = max(ask(lab, name, "/primary")["seconds"] for name in lab.members for _try in range(5))
     assert slowest < 0.5
+
+
+def test_what_was_looked_at_is_well(lab: Lab, wait: t.Callable[..., t.Any]) -> None:
+    """What has nothing to do with drills that went before."""
+    looked_at = {**dict.fromkeys(lab.members, ("login", "storage", "shared_memory", "checksums", "filesystem")),
+                 "observer": ("primaries", "memory", "clock")}  # fmt: skip
+
+    def amiss() -> dict[str, str]:
+        found = {}
+        for host, names in looked_at.items():
+            components = json.loads(ask(lab, host, "/healthz")["body"])["components"]
+            found |= {
+                f"{host}: {name}": components[name]["reason"] for name in names if components[name]["own"] != "pass"
+            }
+        return found
+
+    assert wait(lambda: not amiss(), seconds=45), amiss()

@@ -49,7 +49,8 @@ class Agent:
         self.port = self.ports[0]
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, **environment: str) -> None:
+    def start(self, *, within: t.Sequence[str] = (), **environment: str) -> None:
+        """``within``: the words that start a program in the place of another one, as nsenter's."""
         # The descriptors have to begin with 3, and LISTEN_PID has to be the process itself. First out of the way.
         numbers = [one.fileno() for one in self.sockets]
         away = [f"exec {100 + place}<&{number}" for place, number in enumerate(numbers)]
@@ -60,7 +61,7 @@ class Agent:
         program = ["/usr/bin/python3", str(self.program), "--configuration", str(self.path)]
         given = [f"{name}={value}" for name, value in environment.items()]
         self.process = subprocess.Popen(
-            [*setpriv(), "bash", "-c", words, "bash", *given, *program],
+            [*within, *setpriv(), "bash", "-c", words, "bash", *given, *program],
             cwd="/", pass_fds=numbers, stderr=subprocess.DEVNULL,
         )  # fmt: skip
 
@@ -137,12 +138,14 @@ def settings(cluster: real.Cluster, port: int, *, quick: bool = True, **checks: 
 
 
 @contextlib.contextmanager
-def agent_of(configuration: dict[str, t.Any], sockets: int = 1, **environment: str) -> t.Iterator[Agent]:
+def agent_of(
+    configuration: dict[str, t.Any], sockets: int = 1, *, within: t.Sequence[str] = (), **environment: str
+) -> t.Iterator[Agent]:
     with tempfile.TemporaryDirectory(prefix="agent-") as name:
         folder = Path(name)
         folder.chmod(0o755)
         agent = Agent(folder, configuration, sockets)
-        agent.start(**environment)
+        agent.start(within=within, **environment)
         try:
             agent.ask("/livez")  # waits in the socket's queue until the program has started
             yield agent

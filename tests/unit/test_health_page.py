@@ -31,6 +31,7 @@ LOOKS_AT = {
     "transaction_ids": "transaction and multixact numbers in use, prepared transactions",
     "sequences": "sequences, by what they and their column can hold",
     "checksums": "pages with a wrong checksum",
+    "storage": "some blocks of each tablespace, others each time",
     "configuration": "errors in its files, settings that wait for a restart",
     "pgbouncer": "clients against the most, and how long they wait for a pool",
     "filesystem": "free space and inodes, read-only, and when it will be full",
@@ -40,6 +41,7 @@ LOOKS_AT = {
     "timers": "systemd timers, and the last run of what they start",
     "tcp": "a port that answers",
     "http": "a URL that answers, and what it says",
+    "primaries": "how many members serve as primary",
     "vantages": "what several places see of a service",
 }
 
@@ -68,6 +70,19 @@ def option(name: str, default: t.Any) -> str:
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_is_told_with_its_defaults(kind: str) -> None:
     assert row(kind) in PAGE.splitlines()
+
+
+def test_each_fault_that_is_made_has_its_row() -> None:
+    """docs/health-faults.md tells of just those faults that a test makes."""
+    page = (TOP / "docs/health-faults.md").read_text(encoding="utf-8")
+    told = re.findall(r"`(\w+)` \|$|\(`(\w+_\w+)`\)", page, flags=re.MULTILINE)
+    folder = TOP / "tests/unit/roles/health"
+    made = [
+        name
+        for file in ("test_health_faults.py", "test_green_faults.py")
+        for name in re.findall(r"^def test_(\w+)", (folder / file).read_text(encoding="utf-8"), flags=re.MULTILINE)
+    ]
+    assert sorted(row or other for row, other in told) == sorted(made)
 
 
 def test_a_sessions_options_are_told() -> None:

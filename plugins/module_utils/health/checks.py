@@ -21,7 +21,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.health
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.health import options as o
 from ansible_collections.fraiseql.resilience.plugins.module_utils.health.baseline_limits import BaselineLimits
-from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health import answer, vantage
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health import answer, primaries, vantage
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health import host as of_host
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health import postgresql as of_postgresql
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health.dependencies import Need
@@ -170,6 +170,10 @@ def _checksums(line: Line, deadline: float, _given: Given) -> Findings:
     return of_postgresql.checksums(*postgresql.checksums(line, deadline))
 
 
+def _storage(line: Line, deadline: float, _given: Given) -> Findings:
+    return of_postgresql.storage(*postgresql.unreadable(line, deadline))
+
+
 def _configuration(line: Line, deadline: float, _given: Given) -> Findings:
     return of_postgresql.configuration(*postgresql.configuration(line, deadline))
 
@@ -221,9 +225,11 @@ def _pgbouncer(given: Given, _descriptor: Descriptor | None) -> Look:
 
 
 def _filesystem(given: Given, _descriptor: Descriptor | None) -> Look:
-    rooms = host.Rooms(given["paths"])
-    limits = (given["free_percent"], given["free_inodes_percent"], given["full_in_hours"])
-    return lambda _deadline: of_host.rooms(rooms.look(), *limits)
+    rooms = host.Rooms(given["paths"], command.run)
+    limits = of_host.RoomLimits(
+        given["free_percent"], given["free_bytes"], given["free_inodes_percent"], given["full_in_hours"]
+    )
+    return lambda _deadline: of_host.rooms(rooms.look(), limits)
 
 
 def _memory(given: Given, _descriptor: Descriptor | None) -> Look:
@@ -268,6 +274,10 @@ def _http(given: Given, _descriptor: Descriptor | None) -> Look:
         return [judge(said), at_most("seconds", said.seconds, given["seconds"], "s", "it answers")]
 
     return look
+
+
+def _primaries(given: Given, _descriptor: Descriptor | None) -> Look:
+    return lambda deadline: primaries.judge(network.leading(given["members"], deadline))
 
 
 def _vantages(given: Given, _descriptor: Descriptor | None) -> Look:
@@ -371,6 +381,7 @@ KINDS: dict[str, Kind] = {
         _sequences, {"used_percent": o.Option(o.rising, (75.0, 90.0))}, every=300.0, deadline=10.0, of_member=True
     ),
     "checksums": Kind(_of_member(_checksums), {}, every=15.0, of_member=True),
+    "storage": Kind(_of_member(_storage), {}, every=30.0, of_member=True),
     "configuration": Kind(_of_member(_configuration), {}, every=30.0, of_member=True),
     "pgbouncer": Kind(
         _pgbouncer,
@@ -390,6 +401,7 @@ KINDS: dict[str, Kind] = {
         {
             "paths": o.Option(o.listed(o.some_text, 1)),
             "free_percent": o.Option(o.falling, (15.0, 5.0)),
+            "free_bytes": o.Option(o.falling, (0.0, 0.0)),
             "free_inodes_percent": o.Option(o.falling, (15.0, 5.0)),
             "full_in_hours": o.Option(o.falling, (24.0, 4.0)),
         },
@@ -432,6 +444,7 @@ KINDS: dict[str, Kind] = {
         every=5.0,
         component="component",
     ),
+    "primaries": Kind(_primaries, {"members": o.Option(o.mapped(url))}, every=2.0, component="datastore"),
     "vantages": Kind(
         _vantages,
         {"points": o.Option(o.mapped(_point))},

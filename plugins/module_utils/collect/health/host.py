@@ -24,8 +24,9 @@ ANSWERS_WITHIN = 5.0
 class Rooms:
     """File systems, with what was free in the last hour. A path that is not there is asked for its parent's."""
 
-    def __init__(self, paths: t.Sequence[str]) -> None:
+    def __init__(self, paths: t.Sequence[str], run: Runner) -> None:
         self._past: dict[str, deque[tuple[float, float]]] = {path: deque() for path in paths}
+        self._run = run
 
     def look(self) -> list[Room]:
         return [self._room(path, past) for path, past in self._past.items()]
@@ -44,9 +45,19 @@ class Rooms:
             path=path,
             free_percent=100.0 * free / (free + used or 1),
             free_inodes_percent=100.0 * seen.f_favail / seen.f_files if seen.f_files else None,
-            read_only=bool(seen.f_flag & os.ST_RDONLY),
+            read_only=read_only(path, self._run),
             past=tuple(past),
+            free_bytes=float(free),
         )
+
+
+def read_only(path: str, run: Runner) -> bool:
+    """Whether nobody can write there: by the file system's own options, since systemd shows its units a view of their
+    own of a whole one (``ProtectSystem=``), which is read-only for them alone.
+    """
+    argv = ["findmnt", "--noheadings", "--output", "FS-OPTIONS", "--target", path]
+    # One line for each that is mounted at this place; the last one covers the others.
+    return "ro" in run(argv, timeout=ANSWERS_WITHIN).stdout.strip().splitlines()[-1].split(",")
 
 
 class Memory:

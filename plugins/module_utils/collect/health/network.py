@@ -103,6 +103,20 @@ def _offset(peer: str, url: str, deadline: float) -> Offset:
     return Offset(peer, theirs - (before + answer.seconds / 2), answer.seconds / 2)
 
 
+def leading(members: t.Mapping[str, str], deadline: float) -> dict[str, bool | None]:
+    """Who says at ``/primary`` that it is the primary, and serves as one; None of whoever gives no answer."""
+    names = list(members)
+    return dict(zip(names, _all_at_once(lambda name: _leads(f"{members[name]}/primary", deadline), names), strict=True))
+
+
+def _leads(url: str, deadline: float) -> bool | None:
+    try:
+        code = get(url, deadline).code
+    except LookFailed:
+        return None
+    return {200: True, 503: False}.get(code)
+
+
 def sightings(points: t.Mapping[str, t.Mapping[str, str]], deadline: float) -> list[Sighting]:
     """What other agents see of a service, by their ``/healthz``. An agent that tells nothing sees nothing."""
     return _all_at_once(lambda name: _sighting(name, points[name], deadline), list(points))

@@ -99,6 +99,29 @@ SELECT current_setting('data_checksums') = 'on', coalesce(datname, 'shared'), co
   FROM pg_stat_database
 """
 
+#: Some blocks of each tablespace, others each time; large files oftener, since they are most of what is stored.
+BLOCKS = """
+WITH tablespaces AS (
+  SELECT 'pg_default' AS name, 'base' AS folder
+  UNION ALL
+  SELECT spcname::text, format('pg_tblspc/%s/%s', oid, version)
+    FROM pg_tablespace, LATERAL pg_ls_dir(format('pg_tblspc/%s', oid)) AS version
+   WHERE spcname NOT IN ('pg_default', 'pg_global')
+     AND split_part(version, '_', 2) = (current_setting('server_version_num')::int / 10000)::text
+), files AS (
+  SELECT name, path, row_number() OVER (PARTITION BY name ORDER BY random()) AS drawn
+    FROM (SELECT t.name, format('%s/%s/%s', t.folder, database, file) AS path
+            FROM tablespaces AS t, LATERAL pg_ls_dir(t.folder) AS database,
+                 LATERAL pg_ls_dir(format('%s/%s', t.folder, database), true, false) AS file
+           WHERE database ~ '^[0-9]+$' AND file ~ '^[0-9]+([.][0-9]+)?$') AS all_files
+), sized AS (
+  SELECT name, path, s.size / 8192 AS blocks,
+         row_number() OVER (PARTITION BY name ORDER BY random() * s.size DESC) AS drawn
+    FROM files, LATERAL pg_stat_file(path, true) AS s WHERE files.drawn <= 200 AND s.size >= 8192
+)
+SELECT name, path, (floor(random() * blocks) * 8192)::bigint FROM sized WHERE drawn <= 4
+"""
+
 #: A setting that waits for a restart and one whose value is impossible have the same error; only the first is pending.
 CONFIGURATION = """
 SELECT 'wrong', format('pg_hba.conf, line %s: %s', line_number, error) FROM pg_hba_file_rules WHERE error IS NOT NULL
@@ -110,6 +133,9 @@ SELECT 'wrong', format('%s, line %s: %s', sourcefile, sourceline, error) FROM pg
 UNION ALL
 SELECT 'pending', name FROM pg_settings WHERE pending_restart
 """
+
+#: io_error, data_corrupted, index_corrupted.
+STORAGE_ERRORS = {"58030", "XX001", "XX002"}
 
 HEARTBEAT_TABLE = """
 CREATE SCHEMA IF NOT EXISTS resilience;
@@ -137,6 +163,29 @@ def archiver(line: Line, deadline: float) -> Archiver:
 def checksums(line: Line, deadline: float) -> tuple[bool, dict[str, int]]:
     rows = line.rows(CHECKSUMS, deadline)
     return all(row[0] for row in rows), {name: int(count) for _enabled, name, count in rows}
+
+
+def unreadable(line: Line, deadline: float) -> tuple[int, dict[str, str]]:
+    """How many blocks could be read, and for each tablespace where one could not why.
+
+    By PostgreSQL, as its own reads: out of the kernel's memory where they are in it. An error of the storage is
+    found where it is; any other leaves it unknown.
+    """
+    read, failed = 0, {}
+    for name, path, offset in line.rows(BLOCKS, deadline):
+        try:
+            line.rows(f"SELECT length(pg_read_binary_file({quoted(path)}, {offset}, 8192, true))", deadline)
+            read += 1
+        except LookFailed as error:
+            if sqlstate(error) not in STORAGE_ERRORS:
+                raise
+            failed[name] = error.message
+    return read, failed
+
+
+def sqlstate(error: LookFailed) -> str | None:
+    """What PostgreSQL calls the error that it answered with; None where it gave no answer."""
+    return getattr(error.__cause__, "pgcode", None)
 
 
 def configuration(line: Line, deadline: float) -> tuple[list[str], list[str]]:

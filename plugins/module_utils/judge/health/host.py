@@ -30,21 +30,35 @@ class Room:
     free_inodes_percent: float | None
     read_only: bool
     past: tuple[tuple[float, float], ...] = ()
+    free_bytes: float | None = None
 
 
-def rooms(seen: t.Sequence[Room], free: Limits, inodes: Limits, hours: Limits) -> list[Finding]:
-    return [finding for room in seen for finding in _room(room, free, inodes, hours)]
+@dataclass(frozen=True)
+class RoomLimits:
+    """Percent, bytes, percent of inodes, and hours until it is full: each to warn at, and to fail at."""
+
+    free: Limits
+    free_bytes: Limits
+    inodes: Limits
+    hours: Limits
 
 
-def _room(room: Room, free: Limits, inodes: Limits, hours: Limits) -> t.Iterator[Finding]:
+def rooms(seen: t.Sequence[Room], limits: RoomLimits) -> list[Finding]:
+    return [finding for room in seen for finding in _room(room, limits)]
+
+
+def _room(room: Room, limits: RoomLimits) -> t.Iterator[Finding]:
     if room.read_only:
         yield Finding(Status.FAIL, f"{room.path} is read-only", "read_only", 1.0, of=room.path)
-    yield at_least("free", room.free_percent, free, "%", f"{room.path}: free", room.path)
+    yield at_least("free", room.free_percent, limits.free, "%", f"{room.path}: free", room.path)
+    if any(limits.free_bytes):
+        yield at_least("free_bytes", room.free_bytes, limits.free_bytes, "bytes", f"{room.path}: free", room.path)
     if room.free_inodes_percent is not None:
-        yield at_least("free_inodes", room.free_inodes_percent, inodes, "%", f"{room.path}: free inodes", room.path)
+        said = f"{room.path}: free inodes"
+        yield at_least("free_inodes", room.free_inodes_percent, limits.inodes, "%", said, room.path)
     left = hours_left(room.past)
     if left is not None and room.free_percent < CROWDED_PERCENT:
-        yield at_least("full_in", left, hours, "hours", f"{room.path} is full in", room.path)
+        yield at_least("full_in", left, limits.hours, "hours", f"{room.path} is full in", room.path)
 
 
 def hours_left(past: t.Sequence[tuple[float, float]]) -> float | None:

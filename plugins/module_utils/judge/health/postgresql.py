@@ -181,6 +181,12 @@ def checksums(enabled: bool, failures: t.Mapping[str, int]) -> list[Finding]:
     return [Finding(status, f"pages with a wrong checksum: {said or 'none'}", "failures", float(sum(bad.values())))]
 
 
+def storage(read: int, failed: t.Mapping[str, str]) -> list[Finding]:
+    """``failed``: for each tablespace with a block that cannot be read, what PostgreSQL says."""
+    found = [Finding(Status.FAIL, f"{name}: {said}", "unreadable", 1.0, of=name) for name, said in failed.items()]
+    return found or [Finding(Status.PASS, f"{read} blocks were read", "unreadable", 0.0)]
+
+
 def configuration(wrong: t.Sequence[str], pending: t.Sequence[str]) -> list[Finding]:
     """A file that cannot be read as it is keeps the old rules until the next restart, which then fails."""
     found = [Finding(Status.FAIL, one, "wrong", 1.0) for one in wrong]

@@ -64,14 +64,33 @@ def test_alert_fires_is_silent_clears_and_is_missed(name: str, tmp_path: Path) -
     promtool(tmp_path, "test", "rules", "tests.yml")
 
 
+READ_ONLY = 'node_filesystem_readonly{fstype="ext4",mountpoint="/media",job="node",instance="pg-1",cluster="orders"}'
+#: What looks like the fault of an alert for a while, and is none: its series, and when it must not fire.
+CALLS_NOBODY = {
+    "a file system that was always read-only": (
+        "DiskReadOnly",
+        {READ_ONLY: "1x240"},
+        "50m",
+    ),
+    "alerts dropped while Prometheus starts": (
+        "AlertsDropped",
+        {
+            'prometheus_notifications_dropped_total{job="prometheus",instance="observer",cluster="orders"}': "0 20x40",
+            'process_start_time_seconds{job="prometheus",instance="observer",cluster="orders"}': "0x40",
+        },
+        "3m",
+    ),
+}
+
+
 @with_promtool
-def test_a_file_system_that_was_always_read_only_calls_nobody(tmp_path: Path) -> None:
-    (tmp_path / "rules.yml").write_text(yaml.safe_dump(rules_of("DiskReadOnly")), encoding="utf-8")
-    series = 'node_filesystem_readonly{fstype="ext4",mountpoint="/media",job="node",instance="pg-1",cluster="orders"}'
+@pytest.mark.parametrize(("name", "series", "at"), CALLS_NOBODY.values(), ids=CALLS_NOBODY)
+def test_what_calls_nobody(name: str, series: dict[str, str], at: str, tmp_path: Path) -> None:
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump(rules_of(name)), encoding="utf-8")
     case = {
         "interval": "15s",
-        "input_series": [{"series": series, "values": "1x240"}],
-        "alert_rule_test": [{"eval_time": "50m", "alertname": "DiskReadOnly", "exp_alerts": []}],
+        "input_series": [{"series": one, "values": values} for one, values in series.items()],
+        "alert_rule_test": [{"eval_time": at, "alertname": name, "exp_alerts": []}],
     }
     tests = {"rule_files": ["rules.yml"], "evaluation_interval": "15s", "tests": [case]}
     (tmp_path / "tests.yml").write_text(yaml.safe_dump(tests), encoding="utf-8")
@@ -154,6 +173,7 @@ def sampled(release: str) -> dict[str, set[str]]:
 def test_alerts_read_only_what_somebody_exports(release: str) -> None:
     by_target = {**sampled("debian-12"), **sampled("debian-13"), **sampled(release)}
     exported = set().union(*by_target.values()) | of_role_backup() | OF_SCRAPES | set(NOT_SAMPLED)
+    exported |= of_agents_and_playbooks()
     recorded = {rule["record"] for rule in RECORDED} | {re.sub(r"\{.*", "", name) for name in CASES["objectives"]}
     read = set().union(*(named(rule["expr"]) for rule in [*ALERTS.values(), *RECORDED]))
     assert sorted(read - exported - recorded) == []

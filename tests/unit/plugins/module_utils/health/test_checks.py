@@ -32,6 +32,7 @@ WELL: dict[str, list[tuple[t.Any, ...]]] = {
     postgresql.SEQUENCES: [("orders.public.id", 1.0)],
     postgresql.CHECKSUMS: [(True, "orders", 0), (True, "shared", 0)],
     postgresql.CONFIGURATION: [],
+    postgresql.BLOCKS: [("pg_default", "base/5/1259", 8192), ("fast's", "pg_tblspc/1/PG_17_2/5/99", 0)],
 }
 CONSOLE = {
     "SHOW DATABASES": [{"name": "orders", "pool_size": 20}],
@@ -109,7 +110,7 @@ def status(findings: t.Sequence[Finding]) -> str:
 @pytest.mark.parametrize(
     "kind",
     ["latency", "sessions", "replication", "slots", "archiving", "transaction_ids", "sequences", "checksums",
-     "configuration"],
+     "configuration", "storage"],
 )  # fmt: skip
 def test_a_member_that_is_well(look: t.Any, server: Server, kind: str) -> None:
     assert status(look(kind)()) == "pass"
@@ -187,6 +188,44 @@ def test_a_heartbeats_age_is_by_this_hosts_own_clock(
     assert server.dsns[0].split()[2] == "dbname=resilience"
 
 
+class Answered(Exception):
+    """Stands for an error of psycopg2's, with the state that PostgreSQL gave it."""
+
+    def __init__(self, pgcode: str | None) -> None:
+        super().__init__("could not read file: Input/output error")
+        self.pgcode = pgcode
+
+
+def spoil_blocks(monkeypatch: pytest.MonkeyPatch, pgcode: str | None) -> None:
+    rows = Server.rows
+
+    def spoilt(self: Server, sql: str, deadline: float) -> list[tuple[t.Any, ...]]:
+        if "'pg_tblspc/1/PG_17_2/5/99'" in sql:
+            raise LookFailed("could not read file: Input/output error") from Answered(pgcode)
+        return rows(self, sql, deadline)
+
+    monkeypatch.setattr(Server, "rows", spoilt)
+
+
+def test_a_block_that_cannot_be_read_is_told_with_its_tablespace(
+    look: t.Any, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil_blocks(monkeypatch, "58030")
+    [finding] = look("storage")()
+    assert (finding.status, finding.of) == ("fail", "fast's")
+    assert "Input/output error" in finding.reason
+    assert "SELECT length(pg_read_binary_file('base/5/1259', 8192, 8192, true))" in server.asked
+
+
+@pytest.mark.parametrize("pgcode", [None, "57P01"])
+def test_a_block_that_nobody_could_look_at_is_unknown(
+    look: t.Any, monkeypatch: pytest.MonkeyPatch, pgcode: str | None
+) -> None:
+    spoil_blocks(monkeypatch, pgcode)
+    with pytest.raises(LookFailed, match="Input/output error"):
+        look("storage")()
+
+
 def test_pools_are_told_by_name(look: t.Any, server: Server) -> None:
     clients, pool = look("pgbouncer")()
     assert (clients.status, clients.value) == ("pass", 6.0)
@@ -226,6 +265,19 @@ def test_what_is_elsewhere(look: t.Any, monkeypatch: pytest.MonkeyPatch) -> None
     for kind, options in (("tcp", {"host": "h", "port": 1}), ("http", app)):
         [finding] = look(kind, **options)()
         assert (finding.status, finding.reason) == ("fail", "it does not answer")
+
+
+def test_members_are_asked_who_serves_as_primary(look: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def get(url: str, _deadline: float, **_more: str) -> Answer:
+        asked.append(url)
+        return Answer(200, b"", 0.01)
+
+    monkeypatch.setattr(network, "get", get)
+    [finding] = look("primaries", members={"a": "http://a:8008", "b": "http://b:8008/"})()
+    assert (finding.status, finding.reason) == ("fail", "2 of 2 members serve as primary: a, b")
+    assert sorted(asked) == ["http://a:8008/primary", "http://b:8008/primary"]
 
 
 def test_vantage_points_that_tell_nothing_are_no_majority(look: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,14 +18,12 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.command import
 
 def test_a_file_system_as_df_counts_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 100 blocks 30 are free, of which root alone may use 10."""
-    seen = SimpleNamespace(
-        f_blocks=100, f_bfree=30, f_bavail=20, f_frsize=1024, f_files=10, f_favail=5, f_flag=os.ST_RDONLY
-    )
+    seen = SimpleNamespace(f_blocks=100, f_bfree=30, f_bavail=20, f_frsize=1024, f_files=10, f_favail=5, f_flag=0)
     monkeypatch.setattr(host.os, "statvfs", lambda _path: seen)
-    rooms = host.Rooms(["/data"])
+    rooms = host.Rooms(["/data"], Said("ro,relatime\n", "rw\n", "rw\n"))
     [room] = rooms.look()
     assert room.free_percent == pytest.approx(100 * 20 / 90)
-    assert (room.free_inodes_percent, room.read_only, len(room.past)) == (50.0, True, 1)
+    assert (room.free_inodes_percent, room.free_bytes, room.read_only, len(room.past)) == (50.0, 20480.0, True, 1)
     [room] = rooms.look()
     assert [free for _at, free in room.past] == [20480.0, 20480.0]
     seen.f_files = 0
@@ -35,7 +32,20 @@ def test_a_file_system_as_df_counts_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_path_that_is_gone_is_unknown(tmp_path: Path) -> None:
     with pytest.raises(LookFailed, match="cannot be looked at"):
-        host.Rooms([str(tmp_path / "none")]).look()
+        host.Rooms([str(tmp_path / "none")], Said()).look()
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("rw,resv_strict\n", False),
+        ("ro,errors=remount-ro\n", True),
+        ("rw,errors=remount-ro\n", False),
+        ("ro\nrw,size=64000k\n", False),  # another one is mounted over it
+    ],
+)
+def test_a_file_system_is_read_only_by_its_own_options(said: str, expected: bool) -> None:
+    assert host.read_only("/data", Said(said)) is expected
 
 
 def test_memory_and_who_was_killed(tmp_path: Path) -> None:
@@ -53,7 +63,7 @@ def test_memory_and_who_was_killed(tmp_path: Path) -> None:
         memory.look()
 
 
-class Systemd:
+class Said:
     def __init__(self, *answers: str) -> None:
         self.answers = list(answers)
         self.asked: list[t.Sequence[str]] = []
@@ -64,7 +74,7 @@ class Systemd:
 
 
 def test_timers_and_what_became_of_what_they_started() -> None:
-    systemd = Systemd(
+    systemd = Said(
         "Id=a.timer\nLoadState=loaded\nActiveState=active\nUnit=a.service\nNextElapseUSecRealtime=Fri 2026-11-27\n"
         "NextElapseUSecMonotonic=infinity\n\n"
         "Id=b.timer\nLoadState=not-found\nActiveState=inactive\nNextElapseUSecRealtime=\nNextElapseUSecMonotonic=\n",
@@ -78,4 +88,4 @@ def test_timers_and_what_became_of_what_they_started() -> None:
 
 def test_half_an_answer_of_systemd_is_unknown() -> None:
     with pytest.raises(LookFailed, match="1 units where 2"):
-        host.timers(["a.timer", "b.timer"], Systemd("Id=a.timer\n"))
+        host.timers(["a.timer", "b.timer"], Said("Id=a.timer\n"))

@@ -133,3 +133,15 @@ def test_what_other_agents_see() -> None:
         first, *others = network.sightings(points, soon())
     assert first == Sighting("a", Status.FAIL, Status.PASS, "HTTP 502")
     assert [(one.service, one.control) for one in others] == [(Status.UNKNOWN, Status.UNKNOWN)] * 2
+
+
+def test_who_serves_as_primary() -> None:
+    with (
+        listening(answering("", 200)) as yes,
+        listening(answering("", 503)) as no,
+        listening(answering("", 404)) as none,
+    ):
+        ports = {"yes": yes, "no": no, "none": none, "gone": 1}
+        members = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+        found = network.leading(members, soon())
+    assert found == {"yes": True, "no": False, "none": None, "gone": None}

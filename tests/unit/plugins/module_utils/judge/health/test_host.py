@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health.host import (
     Offset,
     Room,
+    RoomLimits,
     Timer,
     certificates,
     clock,
@@ -23,7 +24,8 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health.h
 )
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health.status import Finding, worst
 
-ROOM = Room("/data", free_percent=60.0, free_inodes_percent=90.0, read_only=False)
+ROOM = Room("/data", free_percent=60.0, free_inodes_percent=90.0, read_only=False, free_bytes=1e9)
+LIMITS = RoomLimits(free=(15.0, 5.0), free_bytes=(50.0, 10.0), inodes=(15.0, 5.0), hours=(24.0, 4.0))
 TIMER = Timer("a.timer", loaded=True, active=True, due=True, result="success")
 #: A gigabyte in ten minutes, ten left.
 FALLING = tuple((600.0 * step, (16 - step) * 1e9) for step in range(7))
@@ -42,12 +44,21 @@ def status(findings: t.Sequence[Finding]) -> str:
         ({"free_inodes_percent": 1.0}, "fail"),
         ({"free_inodes_percent": None}, "pass"),  # a file system that makes them as it needs them
         ({"read_only": True}, "fail"),
+        ({"free_bytes": 100.0}, "pass"),
+        ({"free_bytes": 50.0}, "warn"),
+        ({"free_bytes": 10.0}, "fail"),
         ({"past": FALLING}, "pass"),  # more than half is free: it may go on for a while
         ({"past": FALLING, "free_percent": 40.0}, "fail"),
     ],
 )
 def test_room(change: dict[str, t.Any], expected: str) -> None:
-    assert status(rooms([dataclasses.replace(ROOM, **change)], (15, 5), (15, 5), (24, 4))) == expected
+    assert status(rooms([dataclasses.replace(ROOM, **change)], LIMITS)) == expected
+
+
+def test_bytes_are_measured_where_they_are_limited() -> None:
+    limits = dataclasses.replace(LIMITS, free_bytes=(0.0, 0.0))
+    assert [one.measure for one in rooms([ROOM], limits)] == ["free", "free_inodes"]
+    assert status(rooms([dataclasses.replace(ROOM, free_bytes=None)], LIMITS)) == "unknown"
 
 
 def test_the_end_is_foretold_by_a_line() -> None:

@@ -27,6 +27,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health.p
     sequences,
     sessions,
     slots,
+    storage,
     transaction_ids,
 )
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health.status import Finding, worst
@@ -161,6 +162,11 @@ def test_checksums() -> None:
     assert wrong(checksums(True, {"a": 0, "shared": 0})) == ("pass", "")
     assert wrong(checksums(True, {"a": 2, "b": 0})) == ("fail", "failures: pages with a wrong checksum: 2 in a")
     assert wrong(checksums(False, {}))[0] == "warn"
+
+
+def test_a_tablespace_that_cannot_be_read_fails_by_its_name() -> None:
+    assert wrong(storage(8, {})) == ("pass", "")
+    assert wrong(storage(3, {"slow": "could not read file"})) == ("fail", "unreadable: slow: could not read file")
 
 
 def test_a_file_that_waits_for_a_restart_to_fail() -> None:
