@@ -168,8 +168,9 @@ def alert_page() -> dict[Path, str]:
     parts = [
         f"# Alerts\n\n{GENERATED}\n",
         f"The {len(alerts)} rules of [role monitoring](../roles/monitoring/README.md). *N* is a number,",
-        "and a word in italics the label of that name. The last column: seconds from a fault made in the lab to the page at",
-        "Alertmanager's webhook, by `make bench ONLY=fired` ([all of them](alerts-fired.json)). Routes, receivers and silences: [alerting](alerting.md).\n",
+        "and a word in italics the label of that name. The last column: seconds from a fault in the lab to the page at",
+        "Alertmanager's webhook, by `make bench ONLY=fired` ([all of them](alerts-fired.json)).",
+        "Routes, receivers and silences: [alerting](alerting.md).\n",
     ]
     return {TOP / "docs" / "alerts.md": "\n".join([*parts, *rows, "", *chapters])}
 
