@@ -18,17 +18,19 @@ import time
 import typing as t
 from datetime import datetime, timezone
 from pathlib import Path
+from urllib.parse import quote
 
 import lab_faults
 from lab_faults import Fault
 from lab_hosts import Lab, eventually
-from outside import Told, receiver
+from outside import Told, prometheus, receiver
 
 FILE = Path(__file__).resolve().parents[2] / "docs" / "alerts-fired.json"
 SCHEMA = "fraiseql.resilience/alerts-fired/1"
 COMMAND = 'make bench ONLY=fired LAB="-e lab_monitoring=true"'
 #: The slowest alert waits for ten minutes, its severity for another five.
 WAVE_SECONDS = 1200
+CALM_SECONDS = 1200
 
 
 def set_up(bench: t.Any) -> None:
@@ -49,11 +51,21 @@ def fired(bench: t.Any) -> dict[str, float]:
         lab_faults.prepare(bench.lab)
         for faults in lab_faults.WAVES:
             lab_faults.demand_well(bench.lab)
+            demand_calm(bench.lab, [name for fault in faults for name in fault.alerts])
             found += wave(bench.lab, told, faults)
             keep(found)
     missing = [f"{one['alert']} ({one['fault']})" for one in found if one["seconds"] is None]
     assert not missing, f"nobody was told of {', '.join(missing)}"
     return {"rules_fired_live": float(len({one["alert"] for one in found}))}
+
+
+def demand_calm(lab: Lab, names: t.Sequence[str]) -> None:
+    """What fires already would not be told anew.
+
+    :raises AssertionError: it goes on for longer than any of these can remember.
+    """
+    asked = f'count(ALERTS{{alertstate="firing",alertname=~"{"|".join(names)}"}})'
+    assert eventually(lambda: not prometheus(lab, f"query?query={quote(asked)}")["result"], seconds=CALM_SECONDS)
 
 
 def wave(lab: Lab, told: Told, faults: t.Sequence[Fault]) -> list[dict[str, t.Any]]:

@@ -133,13 +133,16 @@ class Lab:
         )  # fmt: skip
         return Played(ended.returncode, " ".join(f"{ended.stdout} {ended.stderr}".split()))
 
+    def podman(self, name: str, verb: str, *options: str) -> list[str]:
+        """The command that does something to a host's container, on this machine."""
+        plug = self.variable(name, "resilience_fence_agent")["options"]["plug"]
+        become = [] if os.geteuid() == 0 else ["sudo", "-n"]
+        return [*become, "podman", verb, *options, plug.replace("{{ inventory_hostname }}", name)]
+
     @contextlib.contextmanager
     def frozen(self, name: str) -> t.Iterator[None]:
         """A host that answers nobody and loses nothing: its container is paused, for FROZEN_SECONDS at most."""
-        plug = self.variable(name, "resilience_fence_agent")["options"]["plug"]
-        become = [] if os.geteuid() == 0 else ["sudo", "-n"]
-        pause, undo = ([*become, "podman", verb, plug.replace("{{ inventory_hostname }}", name)]
-                       for verb in ("pause", "unpause"))  # fmt: skip
+        pause, undo = (self.podman(name, verb) for verb in ("pause", "unpause"))
         late = subprocess.Popen(
             ["sh", "-c", f"sleep {FROZEN_SECONDS}; exec {shlex.join(undo)}"], start_new_session=True
         )

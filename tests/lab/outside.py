@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, FraiseQL contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stands outside of a lab with monitoring, where its alerts go, and remembers what it was told."""
+"""A lab with monitoring, from outside: what Prometheus answers, and what is told where its alerts go."""
 
 from __future__ import annotations
 
@@ -14,6 +14,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 from lab_hosts import Lab
+
+TLS = "/etc/fraiseql-resilience/tls"
+
+
+def prometheus(lab: Lab, path: str) -> t.Any:
+    """What Prometheus answers at its API, with the certificate of the observer."""
+    certificate = f"--cacert {TLS}/ca.crt --cert {TLS}/host.crt --key {TLS}/host.key"
+    said = lab.said("observer", f"curl -sS --max-time 10 {certificate} %s", f"https://observer:9090/api/v1/{path}")
+    return json.loads(said)["data"]
 
 
 class Told:

@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 import typing as t
 
 import pytest
 from lab_hosts import Lab
-from outside import receiver
+from outside import prometheus, receiver
 
-TLS = "/etc/fraiseql-resilience/tls"
 PAGE_SECONDS = 60
 
 
@@ -21,12 +19,6 @@ PAGE_SECONDS = 60
 def monitored(lab: Lab) -> None:
     if not lab.runner.get_variables("observer").get("resilience_monitoring"):
         pytest.skip("the lab was made without lab_monitoring")
-
-
-def prometheus(lab: Lab, path: str) -> t.Any:
-    certificate = f"--cacert {TLS}/ca.crt --cert {TLS}/host.crt --key {TLS}/host.key"
-    said = lab.said("observer", f"curl -sS --max-time 10 {certificate} %s", f"https://observer:9090/api/v1/{path}")
-    return json.loads(said)["data"]
 
 
 def test_every_target_answers(lab: Lab, wait: t.Callable[..., t.Any]) -> None:
