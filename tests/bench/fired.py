@@ -21,7 +21,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import lab_faults
-from lab_faults import Fault
+from lab_faults import Fault, Stage
 from lab_hosts import Lab, eventually
 from outside import Told, prometheus, receiver
 
@@ -48,11 +48,12 @@ def fired(bench: t.Any) -> dict[str, float]:
     """
     found: list[dict[str, t.Any]] = []
     with receiver(bench.lab) as told:
-        lab_faults.prepare(bench.lab)
+        on = lab_faults.stage(bench.lab)
+        lab_faults.prepare(on)
         for faults in lab_faults.WAVES:
-            lab_faults.demand_well(bench.lab)
+            lab_faults.demand_well(on)
             demand_calm(bench.lab, [name for fault in faults for name in fault.alerts])
-            found += wave(bench.lab, told, faults)
+            found += wave(on, told, faults)
             keep(found)
     missing = [f"{one['alert']} ({one['fault']})" for one in found if one["seconds"] is None]
     assert not missing, f"nobody was told of {', '.join(missing)}"
@@ -68,14 +69,14 @@ def demand_calm(lab: Lab, names: t.Sequence[str]) -> None:
     assert eventually(lambda: not prometheus(lab, f"query?query={quote(asked)}")["result"], seconds=CALM_SECONDS)
 
 
-def wave(lab: Lab, told: Told, faults: t.Sequence[Fault]) -> list[dict[str, t.Any]]:
+def wave(on: Stage, told: Told, faults: t.Sequence[Fault]) -> list[dict[str, t.Any]]:
     """Each alert of the faults with its seconds; None where it was not told in time."""
     begun: list[tuple[Fault, float]] = []
     with contextlib.ExitStack() as made:
         for fault in faults:
             begun.append((fault, time.monotonic()))
-            made.callback(fault.undo, lab)
-            fault.make(lab)
+            made.callback(fault.undo, on)
+            fault.make(on)
         eventually(
             lambda: all(told.of(name, since=at) for fault, at in begun for name in fault.alerts), seconds=WAVE_SECONDS
         )

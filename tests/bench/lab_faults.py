@@ -15,10 +15,38 @@ from dataclasses import dataclass
 
 from lab_hosts import Lab, eventually
 
-Step = t.Callable[[Lab], object]
+
+@dataclass(frozen=True)
+class Stage:
+    """The lab, and who was what in it before any fault: one that is down could not be asked."""
+
+    lab: Lab
+    primary: str
+    near: str
+    far: str
+
+    def named(self, host: str) -> str:
+        """A host by its name, or the ``primary``, the standby that is ``near`` it, or the one that is ``far``."""
+        return str(getattr(self, host)) if host in {"primary", "near", "far"} else host
+
+    def said(self, host: str, command: str) -> str:
+        return self.lab.said(self.named(host), command)
+
+    def others(self, host: str) -> list[str]:
+        """The addresses of the other members."""
+        return [self.lab.variable(name, "ansible_host") for name in self.lab.members if name != self.named(host)]
 
 
-def nothing(_lab: Lab) -> None:
+def stage(lab: Lab) -> Stage:
+    region = lab.variable(lab.primary, "resilience_region")
+    near, far = sorted(lab.standbys, key=lambda name: lab.variable(name, "resilience_region") != region)
+    return Stage(lab, lab.primary, near, far)
+
+
+Step = t.Callable[[Stage], object]
+
+
+def nothing(_on: Stage) -> None:
     pass
 
 
@@ -35,32 +63,21 @@ class Fault:
 # --- what faults are made of ------------------------------------------------------------------------------------------
 
 
-def whom(lab: Lab, host: str) -> str:
-    """A host by its name, or the ``primary``, the standby that is ``near`` it or the one that is ``far`` from it."""
-    if host == "primary":
-        return lab.primary
-    if host in {"near", "far"}:
-        region = lab.variable(lab.primary, "resilience_region")
-        is_near = {name: lab.variable(name, "resilience_region") == region for name in lab.standbys}
-        return min(is_near, key=lambda name: (is_near[name] != (host == "near"), name))
-    return host
-
-
 def run(host: str, *commands: str) -> Step:
-    return lambda lab: [lab.said(whom(lab, host), command) for command in commands]
+    return lambda on: [on.said(host, command) for command in commands]
 
 
 def attempt(host: str, command: str) -> Step:
     """A command that has to fail on the way."""
-    return lambda lab: lab.on(whom(lab, host)).run(command)
+    return lambda on: on.lab.on(on.named(host)).run(command)
 
 
-def sql(*statements: str, on: str = "primary") -> Step:
-    return lambda lab: [lab.sql(whom(lab, on), statement, "resilience") for statement in statements]
+def sql(*statements: str, member: str = "primary") -> Step:
+    return lambda on: [on.lab.sql(on.named(member), statement, "resilience") for statement in statements]
 
 
 def all_of(*steps: Step) -> Step:
-    return lambda lab: [step(lab) for step in steps]
+    return lambda on: [step(on) for step in steps]
 
 
 def lasting(host: str, name: str, *argv: str) -> Step:
@@ -123,63 +140,48 @@ CREATE TABLE fired_pages AS SELECT n FROM generate_series(1, 5000) AS n
 STREAMING = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND application_name LIKE 'pg-%'"
 
 
-def prepare(lab: Lab) -> None:
-    lab.sql(lab.primary, TABLES, "resilience")
+def prepare(on: Stage) -> None:
+    on.lab.sql(on.primary, TABLES, "resilience")
 
 
-def demand_well(lab: Lab) -> None:
+def demand_well(on: Stage) -> None:
     """:raises AssertionError: a wave left something behind."""
-    assert eventually(lambda: lab.value(lab.primary, STREAMING) == "2", seconds=180), "the standbys do not come back"
-    lab.sql(lab.primary, "SELECT txid_current()")
+    assert eventually(lambda: on.lab.value(on.primary, STREAMING) == "2", seconds=180), "the standbys do not come back"
+    on.lab.sql(on.primary, "SELECT txid_current()")
 
 
-def cut_far_standby(lab: Lab) -> None:
-    for name in lab.members:
-        if name != whom(lab, "far"):
-            lab.said(whom(lab, "far"), f"ip route add blackhole {lab.variable(name, 'ansible_host')}")
+def cut_off(on: Stage) -> None:
+    on.said("far", "; ".join(f"ip route add blackhole {address}" for address in on.others("far")))
 
 
-def join_far_standby(lab: Lab) -> None:
-    for name in lab.members:
-        if name != whom(lab, "far"):
-            lab.said(whom(lab, "far"), f"ip route del blackhole {lab.variable(name, 'ansible_host')}")
+def join(on: Stage) -> None:
+    on.said("far", "; ".join(f"ip route del blackhole {address}" for address in on.others("far")))
 
 
-def limit_memory(lab: Lab, most: str) -> None:
+def limit_memory(on: Stage, most: str) -> None:
     """From outside: systemd within a container may not limit anything."""
-    subprocess.run(lab.podman("repo-a", "update", f"--memory={most}"), check=True, capture_output=True, timeout=30)
+    subprocess.run(on.lab.podman("repo-a", "update", f"--memory={most}"), check=True, capture_output=True, timeout=30)
 
 
-def need_too_much_memory(lab: Lab) -> None:
-    limit_memory(lab, "600m")
-    assert lab.on("repo-a").run("python3 -c 'x = bytearray(2 * 10**9)'").rc == 137, "nobody was killed"
+def need_too_much_memory(on: Stage) -> None:
+    limit_memory(on, "600m")
+    assert on.lab.on("repo-a").run("python3 -c 'x = bytearray(2 * 10**9)'").rc == 137, "nobody was killed"
 
 
-def server(lab: Lab) -> str:
+def server(on: Stage) -> str:
     """The unit of PostgreSQL, which has the same name on each member."""
-    return lab.said(lab.primary, "systemctl list-units --plain --no-legend 'postgresql@*'").split()[0]
+    return on.said("primary", "systemctl list-units --plain --no-legend 'postgresql@*'").split()[0]
 
 
-def stop_near_standby(lab: Lab) -> None:
-    lab.said(whom(lab, "near"), f"systemctl stop {server(lab)}")
-
-
-def start_near_standby(lab: Lab) -> None:
-    lab.said(whom(lab, "near"), f"systemctl start {server(lab)}")
-
-
-def spoil_page(lab: Lab) -> None:
+def spoil_page(on: Stage) -> None:
     """A page that the near standby has stored becomes another one while it is down; then somebody reads it there."""
-    path, standby = (
-        lab.value(lab.primary, "SELECT pg_relation_filepath('fired_pages')", "resilience"),
-        whom(lab, "near"),
-    )
-    for name in (lab.primary, standby):
-        lab.sql(name, "CHECKPOINT")
+    path = on.lab.value(on.primary, "SELECT pg_relation_filepath('fired_pages')", "resilience")
+    for name in (on.primary, on.near):
+        on.lab.sql(name, "CHECKPOINT")
     spoil = f"python3 -c {shlex.quote(FLIP)} /var/lib/postgresql/*/*/{path} 100"
-    lab.said(standby, f"systemctl stop {server(lab)} && {spoil} && systemctl start {server(lab)}")
+    on.said("near", f"systemctl stop {server(on)} && {spoil} && systemctl start {server(on)}")
     read = "cd / && runuser -u postgres -- psql -XAtq -d resilience -c 'SELECT count(*) FROM fired_pages'"
-    assert eventually(lambda: "invalid page" in lab.on(standby).run(read).stderr, seconds=30)
+    assert eventually(lambda: "invalid page" in on.lab.on(on.near).run(read).stderr, seconds=30)
 
 
 NEWEST = "ls -S $(find /var/lib/pgbackrest/backup/lab/latest/ -type f ! -name '*.manifest*') | head -1"
@@ -187,10 +189,10 @@ BACKUP = "systemctl start resilience-backup@2-full.service"
 VERIFY = "systemctl start resilience-verify@standard-1.service"
 
 
-def spoil_backup(lab: Lab) -> None:
-    lab.said("repo-a", f"f=$({NEWEST}) && echo $f > /root/fired && cp -p $f /root/fired.file"
-                       f" && python3 -c {shlex.quote(FLIP)} $f -9")  # fmt: skip
-    lab.on("repo-a").run(VERIFY)
+def spoil_backup(on: Stage) -> None:
+    spoil = f"python3 -c {shlex.quote(FLIP)} $f -9"
+    on.said("repo-a", f"f=$({NEWEST}) && echo $f > /root/fired && cp -p $f /root/fired.file && {spoil}")
+    on.lab.on("repo-a").run(VERIFY)
 
 
 # --- the waves --------------------------------------------------------------------------------------------------------
@@ -235,8 +237,8 @@ SLOW = (
     Fault(
         "replay is paused on a standby",
         ("ReplayPaused",),
-        sql("SELECT pg_wal_replay_pause()", on="far"),
-        sql("SELECT pg_wal_replay_resume()", on="far"),
+        sql("SELECT pg_wal_replay_pause()", member="far"),
+        sql("SELECT pg_wal_replay_resume()", member="far"),
     ),
     Fault(
         "a unit of ours fails",
@@ -248,7 +250,7 @@ SLOW = (
         "a process is killed for want of memory",
         ("OutOfMemory",),
         need_too_much_memory,
-        lambda lab: limit_memory(lab, "64g"),
+        lambda on: limit_memory(on, "64g"),
     ),
     Fault(
         "nobody looks at the backups any more",
@@ -276,12 +278,17 @@ SLOW = (
     ),
 )
 STANDBYS = (
-    Fault("one standby is down", ("PostgresDown", "MemberNotReady"), stop_near_standby, start_near_standby),
+    Fault(
+        "one standby is down",
+        ("PostgresDown", "MemberNotReady"),
+        lambda on: on.said("near", f"systemctl stop {server(on)}"),
+        lambda on: on.said("near", f"systemctl start {server(on)}"),
+    ),
     Fault(
         "the other one is cut off",
         ("StandbyCutOff", "NoStandbyLeft", "NoConfirmer", "CommitsHang"),
-        cut_far_standby,
-        join_far_standby,
+        cut_off,
+        join,
     ),
 )
 DATA = (
@@ -335,8 +342,8 @@ WAVES: tuple[tuple[Fault, ...], ...] = (
         Fault(
             "no member says that it is the primary",
             ("NoPrimary",),
-            lambda lab: [lab.said(name, f"systemctl stop {AGENT}") for name in lab.members],
-            lambda lab: [lab.said(name, f"systemctl start {AGENT}") for name in lab.members],
+            lambda on: [on.said(name, f"systemctl stop {AGENT}") for name in on.lab.members],
+            lambda on: [on.said(name, f"systemctl start {AGENT}") for name in on.lab.members],
         ),
     ),
     (
@@ -347,5 +354,5 @@ WAVES: tuple[tuple[Fault, ...], ...] = (
             run("observer", f"systemctl start {OBSERVER_EXPORTER}"),
         ),
     ),
-    (Fault("a standby is promoted beside its primary", ("TwoPrimaries",), sql("SELECT pg_promote()", on="far")),),
+    (Fault("a standby is promoted beside its primary", ("TwoPrimaries",), sql("SELECT pg_promote()", member="far")),),
 )  # fmt: skip

@@ -15,7 +15,7 @@ import pytest
 from lab_faults import Fault
 from outside import Told
 
-LAB: t.Any = None
+STAGE: t.Any = None
 
 
 @pytest.fixture(autouse=True)
@@ -38,10 +38,10 @@ def test_an_alert_counts_from_its_fault_and_not_from_before() -> None:
     told = Told()
     told.alerts.append(alert("A", at=0.0))
     faults = [
-        Fault("one", ("A", "B"), lambda _lab: told.alerts.append(alert("A"))),
-        Fault("two", ("C",), lambda _lab: told.alerts.append(alert("C", status="resolved"))),
+        Fault("one", ("A", "B"), lambda _on: told.alerts.append(alert("A"))),
+        Fault("two", ("C",), lambda _on: told.alerts.append(alert("C", status="resolved"))),
     ]
-    first, *others = fired.wave(LAB, told, faults)
+    first, *others = fired.wave(STAGE, told, faults)
     assert (first["alert"], first["fault"], first["said"]) == ("A", "one", "A is said")
     assert 0 <= first["seconds"] < 5
     assert [(one["alert"], one["seconds"], one["said"]) for one in others] == [("B", None, None), ("C", None, None)]
@@ -50,14 +50,14 @@ def test_an_alert_counts_from_its_fault_and_not_from_before() -> None:
 def test_every_fault_is_undone_whatever_becomes_of_the_others() -> None:
     undone: list[str] = []
 
-    def fail(_lab: t.Any) -> t.NoReturn:
+    def fail(_on: t.Any) -> t.NoReturn:
         raise AssertionError("it cannot be")
 
     faults = [
-        Fault("one", (), lambda _lab: None, lambda _lab: undone.append("one")),
-        Fault("two", (), lambda _lab: None, fail),
-        Fault("three", (), fail, lambda _lab: undone.append("three")),
+        Fault("one", (), lambda _on: None, lambda _on: undone.append("one")),
+        Fault("two", (), lambda _on: None, fail),
+        Fault("three", (), fail, lambda _on: undone.append("three")),
     ]
     with pytest.raises(AssertionError, match="it cannot be"):
-        fired.wave(LAB, Told(), faults)
+        fired.wave(STAGE, Told(), faults)
     assert undone == ["three", "one"]
