@@ -97,6 +97,20 @@ class Host:
         self.copy()
         return line
 
+    def take_in(self) -> int:
+        """Put what others have taken into the catalogue, without a backup of ours; how many lines that made.
+
+        A repository that has a run is left to it: that one begins with the same.
+        """
+        before = len(self.catalogue.lines())
+        for repo in self.descriptor["repos"]:
+            with contextlib.suppress(RefusedError), self.turn(repo, Deadline(0.0)):
+                self.adopt(repo)
+        made = len(self.catalogue.lines()) - before
+        if made:
+            self.copy()
+        return made
+
     def request(self, repo: int, wanted: str) -> Line:
         """Who wants this run: a person who has just asked for it, else the timer."""
         path = self.requested(repo, wanted)

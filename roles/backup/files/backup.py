@@ -56,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     for verb in ("take", "ask", "progress"):
         verbs.add_parser(verb).add_argument("instance", type=instance)
     verbs.add_parser("metrics")
+    verbs.add_parser("adopt")
     verbs.choices["ask"].add_argument("--check", action="store_true")
     verbs.choices["progress"].add_argument("--token", required=True)
     verbs.choices["progress"].add_argument("--beyond", type=float, default=0.0)
@@ -67,12 +68,15 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     try:
         descriptor = load(given.descriptor)
-        if given.verb == "take" and os.geteuid() == 0:
+        if given.verb in {"take", "adopt"} and os.geteuid() == 0:
             # What root wrote, the service could not write again.
             os.execvp("runuser", ["runuser", "-u", descriptor["user"], "--", *sys.argv])  # noqa: S606
         host = Host(descriptor, load(given.settings), lambda said: print(said, flush=True))
         if given.verb == "metrics":
             print(backup_metrics.Collector(host).collect())
+            return 0
+        if given.verb == "adopt":
+            print(json.dumps({"adopted": host.take_in()}))
             return 0
         repo, wanted = given.instance
         if repo not in host.descriptor["repos"]:

@@ -63,6 +63,27 @@ def test_a_backup_is_judged_written_down_and_readable_without_any_program(cluste
     assert copy_of(cluster, 1) == copy_of(cluster, 2) == told
 
 
+def adopted(cluster: Cluster) -> int:
+    said = cluster.as_owner(*cluster.program(), "adopt").stdout.splitlines()
+    return int(json.loads(said[-1])["adopted"])
+
+
+def test_backups_of_others_are_taken_in_before_the_first_of_ours(cluster: Cluster) -> None:
+    adopted(cluster)
+    before, labels = len(cluster.lines()), [cluster.backup(1, "incr"), cluster.backup(2, "full")]
+    assert adopted(cluster) == 2
+    lines = cluster.lines()[before:]
+    assert [(one["label"], one["by"], one["verdict"], one["adopted"]) for one in lines] == [
+        (label, "playbook", "passed", True) for label in labels
+    ]
+    assert copy_of(cluster, 1) == copy_of(cluster, 2) == (cluster.state / "catalogue.jsonl").read_text()
+    assert adopted(cluster) == 0
+    # A repository that has a run is left to that one.
+    running = cluster.take_and_leave("1-full")
+    assert adopted(cluster) == 0
+    assert running.wait(timeout=60) == 0
+
+
 def test_a_backup_that_was_cut_off_has_a_line_and_is_taken_up(cluster: Cluster) -> None:
     running = cluster.take_and_leave("1-full")
     cluster.cut_off(running)
