@@ -132,6 +132,8 @@ words = {"host": gate["host"], "port": gate["port"], "dbname": gate["database"],
 for number in range(40):
     threading.Thread(target=lambda: psycopg2.connect(**words).cursor().execute("SELECT pg_sleep(600)")).start()
 """
+#: A session that sleeps does not notice that its client has gone.
+ASLEEP = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ~ 'pg_sleep' AND pid <> pg_backend_pid()"
 TABLES = """
 DROP TABLE IF EXISTS fired, fired_rows, fired_pages;
 CREATE TABLE fired (id int); CREATE TABLE fired_rows (id int, n int); INSERT INTO fired_rows VALUES (1, 1), (2, 1);
@@ -210,7 +212,7 @@ SLOW = (
             lasting("primary", "lock", *psql("BEGIN", "LOCK TABLE fired", "SELECT pg_sleep(3600)")),
             lasting("primary", "waiting", *psql("SELECT pg_sleep(2)", "SELECT * FROM fired")),
         ),
-        ended("primary", "lock", "waiting"),
+        all_of(ended("primary", "lock", "waiting"), sql(ASLEEP)),
     ),
     Fault("eight deadlocks", ("DeadlocksRise",), lasting("primary", "deadlocks", "bash", "-c", DEADLOCKS)),
     Fault(
@@ -327,7 +329,7 @@ WAVES: tuple[tuple[Fault, ...], ...] = (
             "clients wait for the pool",
             ("PoolWaits",),
             lasting("observer", "clients", "python3", "-c", CLIENTS),
-            ended("observer", "clients"),
+            all_of(ended("observer", "clients"), sql(ASLEEP)),
         ),
     ),
     (
