@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import tempfile
+import base64
 import typing as t
 from pathlib import Path
 
-from ansible import constants
-from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ansible_version
 
@@ -152,23 +150,22 @@ class ActionModule(ActionBase):
 
     # added -----------------------------------------------------------------------------------------------------------
 
-    def _added(self, given: Result, _variables: dict[str, t.Any]) -> Result:
+    def _added(self, given: Result, variables: dict[str, t.Any]) -> Result:
         if self._task.check_mode:
             return {"changed": False, "path": None, "marks": {}}
         bundle = current.needed()
-        event = bundle.add(given["name"], self._fetched(given["src"]) if given["remote_src"] else _content(given))
+        event = bundle.add(
+            given["name"], self._fetched(given["src"], variables) if given["remote_src"] else _content(given)
+        )
         return {"changed": True, "path": str(bundle.path / given["name"]), "sha256": event["sha256"], **_marks(bundle)}
 
-    def _fetched(self, path: str) -> bytes:
-        """A file of the task's host."""
-        local = Path(tempfile.mkdtemp(dir=str(constants.DEFAULT_LOCAL_TMP))) / "fetched"
-        try:
-            self._connection.fetch_file(path, str(local))
-            return local.read_bytes()
-        except (AnsibleError, OSError) as error:
-            raise UnknownError(f"the file could not be fetched from {self._host()}: {error}", given=path) from error
-        finally:
-            local.unlink(missing_ok=True)
+    def _fetched(self, path: str, variables: dict[str, t.Any]) -> bytes:
+        """A file of the task's host, as whoever the task becomes there: it may be root's alone."""
+        told = self._execute_module("ansible.legacy.slurp", module_args={"src": path}, task_vars=variables)
+        if told.get("failed") or "content" not in told:
+            why = told.get("msg", "no content")
+            raise UnknownError(f"the file could not be fetched from {self._host()}: {why}", given=path)
+        return base64.b64decode(told["content"])
 
     def _host(self) -> str:
         return str(self._task.delegate_to or self._play_context.remote_addr)

@@ -18,6 +18,9 @@ from dataclasses import dataclass
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import CommandFailed, CommandTimedOut
 
+#: What every program runs with, so that its output can be read. Some of them obey LANGUAGE more than LC_ALL.
+READABLE = {"LC_ALL": "C.UTF-8", "LANGUAGE": "", "TZ": "UTC"}
+
 
 @dataclass(frozen=True)
 class Completed:
@@ -57,12 +60,12 @@ def run(
     """Run ``argv`` (never a shell) and wait at most ``timeout`` seconds.
 
     :param user: the operating system user to become; needs root when it is somebody else.
-    :param env: added to the environment; ``LC_ALL=C.UTF-8`` and ``TZ=UTC`` are always set, so output can be read.
+    :param env: added to the environment; what :data:`READABLE` has is always set.
     :param check: raise :class:`CommandFailed` on a non-zero exit code.
     :raises CommandTimedOut: the whole process group was killed.
     """
     command = [*_become(user), *argv]
-    environment = {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC", **(env or {})}
+    environment = {**os.environ, **READABLE, **(env or {})}
     begin = time.monotonic()
     try:
         process = subprocess.Popen(
@@ -136,7 +139,7 @@ def beside(
     :param output: the file that gets what it says.
     :param signal_name: what ends it; after ``patience`` seconds it is killed.
     """
-    environment = {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC", **(env or {})}
+    environment = {**os.environ, **READABLE, **(env or {})}
     with open(output, "ab") as log:
         try:
             process = subprocess.Popen(

@@ -19,6 +19,7 @@ OPTIONS = {
     "timezone": "UTC",
     "bytea_output": "hex",
     "lc_monetary": "C",
+    "lc_messages": "C",
     "search_path": "",
     "row_security": "off",
     "session_preload_libraries": "",

@@ -197,6 +197,11 @@ def set_aside(repository: t.Mapping[str, t.Any], *, check_mode: bool, run: Runne
         return None
     directory = Path(receiver["directory"])
     kept = f"{directory}.kept-{utc_now().replace('-', '').replace(':', '')[:15]}Z" if segments(directory) else None
+    if kept and (directory.is_symlink() or os.path.ismount(directory)):
+        raise RefusedError(
+            f"{directory} cannot be set aside, since it is a link or a mount point",
+            next_step="give pgbackrest_receiver_directory a folder below it",
+        )
     if check_mode:
         return kept
     run(["systemctl", "stop", receiver["unit"]], timeout=STOP_SECONDS)

@@ -28,7 +28,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.pgback
     demand_readable,
 )
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner
-from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, RefusedError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, RefusedError, UnknownError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.window import parse_time, utc
 
 STATE = Path("/var/lib/fraiseql-resilience/restore.json")
@@ -128,6 +128,11 @@ class Place:
         found = SYSTEM_ID.search(run(argv, timeout=10, check=False).stdout)
         return int(found.group(1)) if found else None
 
+    def tablespaces(self) -> list[str]:
+        """Where data lie outside of the directory."""
+        links = self.data_dir / "pg_tblspc"
+        return sorted(os.path.realpath(link) for link in links.iterdir()) if links.is_dir() else []
+
     def free_bytes(self) -> int:
         existing = self.data_dir if self.data_dir.exists() else self.data_dir.parent
         room = os.statvfs(existing)
@@ -137,8 +142,8 @@ class Place:
 def plan(place: Place, request: Request, client: Client, run: Runner) -> dict[str, t.Any]:
     """What the restore would do, or why it is refused. Changes nothing.
 
-    :raises RefusedError: the stanza is of another cluster, or the disk is too small.
-    :raises UnknownError: the repository cannot be read.
+    :raises RefusedError: the stanza is of another cluster, the disk is too small, or the old data cannot be kept.
+    :raises UnknownError: the repository, or whose data are here, cannot be read.
     """
     stanza = client.info(request.repo)
     repo = request.repo or stanza.repositories[0].number
@@ -146,6 +151,8 @@ def plan(place: Place, request: Request, client: Client, run: Runner) -> dict[st
     _demand_same_cluster(place, stanza, repo, run)
     backup = _backup(stanza, repo, request)
     keeps = request.keep and place.whole()
+    if keeps:
+        _demand_keepable(place)
     _demand_room(place, backup, fresh=keeps or not place.whole())
     return {
         "argv": client.argv(*request.options(), "restore"),
@@ -211,11 +218,33 @@ def commit(place: Place, *, check_mode: bool) -> list[str]:
 
 def _demand_same_cluster(place: Place, stanza: Stanza, repo: int, run: Runner) -> None:
     here, there = place.system_id(run), stanza.present(repo)
+    if here is None and place.whole():
+        raise UnknownError(
+            f"pg_controldata does not say which cluster {place.data_dir} belongs to",
+            next_step=f"{place.bin_dir}/pg_controldata --pgdata {place.data_dir}",
+        )
     if here is not None and there is not None and here != there.system_id:
         raise RefusedError(
             "the repository holds another cluster than this data directory",
             given=f"system identifier {there.system_id} in repository {repo}, {here} in {place.data_dir}",
             next_step="check resilience_stanza, or move the data directory away yourself",
+        )
+
+
+def _demand_keepable(place: Place) -> None:
+    """A directory is kept by another name, and takes nothing with it that lies elsewhere."""
+    why = ""
+    if place.data_dir.is_symlink():
+        why = f"{place.data_dir} is a link to {place.data_dir.resolve()}"
+    elif os.path.ismount(place.data_dir):
+        why = f"{place.data_dir} is a mount point"
+    elif tablespaces := place.tablespaces():
+        why = f"there are tablespaces: {', '.join(tablespaces)}"
+    if why:
+        raise RefusedError(
+            "the old data cannot be kept beside the new ones",
+            given=why,
+            next_step="restore in place of the old data with resilience_restore_keep=false",
         )
 
 

@@ -32,9 +32,14 @@ CLUSTER = "Orders-1.eu"
 
 
 def run(
-    folder: Path, name: str, *options: str, members: str = "members", **variables: t.Any
+    folder: Path,
+    name: str,
+    *options: str,
+    members: str = "members",
+    gateways: t.Sequence[str] = ("Observer.1",),
+    **variables: t.Any,
 ) -> subprocess.CompletedProcess[str]:
-    groups = {members: "9-pg.A", "observers": "Observer.1", "repositories": "repo", "gateways": "Observer.1"}
+    groups = {members: "9-pg.A", "observers": "Observer.1", "repositories": "repo"}
     hosts = {"9-pg.A": {"resilience_region": "a"}, "repo": {"resilience_region": "a"}, "Observer.1": {}}
     inventory = {
         "all": {
@@ -42,6 +47,7 @@ def run(
             "children": {
                 CLUSTER: {"hosts": hosts, "vars": {"resilience_cluster": CLUSTER, **variables}},
                 **{group: {"hosts": {host: {}}} for group, host in groups.items()},
+                "gateways": {"hosts": {host: {} for host in gateways}},
             },
         }
     }
@@ -67,6 +73,18 @@ def test_a_plan_needs_no_confirmation_and_can_be_narrowed_down(tmp_path: Path) -
     ended = run(tmp_path, "restore_commit", "--limit", FIRST["restore_commit"], "--check")
     assert "this run has asked nobody" not in ended.stdout
     assert "this host is no member" in ended.stdout
+
+
+def test_clients_of_another_gateway_are_not_forgotten(tmp_path: Path) -> None:
+    """A switchover holds the clients of one; that those of the others fail is said before anything happens."""
+    options = ["-e", f"resilience_confirm={CLUSTER}"]
+    ended = run(tmp_path, "switchover", *options, gateways=["Observer.1", "9-pg.A"])
+    assert ended.returncode != 0
+    said = " ".join(ended.stdout.split())
+    assert "9-pg.A would hold its clients; those of Observer.1 would not be held" in said, said
+    options += ["-e", "resilience_accept_unheld=readers"]
+    ended = run(tmp_path, "switchover", *options, gateways=["Observer.1", "9-pg.A"])
+    assert "would not be held" not in ended.stdout
 
 
 def test_groups_may_have_other_names_on_the_command_line(tmp_path: Path) -> None:

@@ -47,6 +47,22 @@ def hidden(path: Path) -> list[str]:
     return found
 
 
+def on_this_node(path: Path) -> list[str]:
+    """Tasks on the control node that would become root there, because the inventory says so for the hosts."""
+    return [
+        task["name"]
+        for task in tasks_in(yaml.safe_load(path.read_text(encoding="utf-8")))
+        if task.get("delegate_to") == "localhost" and task.get("vars", {}).get("ansible_become") is not False
+    ]
+
+
+def test_nobody_becomes_root_on_the_control_node() -> None:
+    """But for drills, which need a lab there. The keyword become is weaker than the variable."""
+    paths = [*PLAYBOOKS.glob("*.yml"), *(PLAYBOOKS / "tasks").rglob("*.yml")]
+    found = {path.name: on_this_node(path) for path in paths if not path.name.startswith("control")}
+    assert {name: tasks for name, tasks in found.items() if tasks} == {}
+
+
 @pytest.mark.parametrize(
     "path", sorted(PLAYBOOKS.rglob("*.yml")), ids=lambda path: str(path.relative_to(PLAYBOOKS).with_suffix(""))
 )

@@ -95,7 +95,7 @@ def test_certificates_may_lie_elsewhere(site: t.Any) -> None:
     site.everywhere |= {"tls_directory": "/srv/tls", "pgbackrest_receiver_enabled": True}
     site.everywhere |= {"pgbackrest_s3_endpoint": "s3", "pgbackrest_s3_key": "k", "pgbackrest_s3_key_secret": "s"}
     site.groups["etcd"] = [A, B, REPO]
-    for role in ("etcd", "gateway", "observer", "patroni", "pgbackrest", "postgresql", "replication"):
+    for role in ("backup", "etcd", "gateway", "observer", "patroni", "pgbackrest", "postgresql", "replication"):
         files = [text for written in site.rendered(role).values() for text in written.values()]
         assert any("/srv/tls/ca.crt" in text for text in files), role
         assert not any("/etc/fraiseql-resilience/tls" in text for text in files), role
@@ -157,8 +157,10 @@ def test_agents_are_told_what_they_take_and_what_their_hosts_are(site: t.Any) ->
     assert member["checks"]["filesystem"]["paths"][2] == f"{DATA}/main/pg_wal"
     assert (member["tls"]["port"], member["member"]["poll_seconds"]) == (8443, 0.1)
     assert gate["member"] is None
-    checks = ["certificate", "clock", "filesystem", "haproxy", "heartbeat", "login", "pgbouncer"]
+    checks = ["certificate", "clock", "filesystem", "haproxy", "heartbeat", "login", "pgbouncer", "primaries"]
     assert sorted(gate["checks"]) == checks
+    assert gate["checks"]["primaries"]["members"] == {A: f"http://{A}:18008", B: f"http://{B}:18008"}
+    assert all("\nFreeBind=true\n" in one["/etc/systemd/system/resilience-health.socket"] for one in files.values())
     beat = gate["checks"]["heartbeat"]
     assert (beat["host"], beat["port"], beat["record"]) == (GATE, 16432, "/var/lib/fraiseql-resilience/availability")
     assert "heartbeat_seen" in member["checks"] and "heartbeat_seen" not in gate["checks"]

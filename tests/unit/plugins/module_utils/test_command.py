@@ -54,6 +54,14 @@ def test_it_ends_with_who_started_it_also_where_that_is_killed(tmp_path: Path, w
         time.sleep(0.02)
 
 
+def test_what_a_program_says_can_be_read_whatever_language_people_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some programs obey LANGUAGE even where LC_ALL says C.UTF-8."""
+    for name in ("LANG", "LANGUAGE", "LC_ALL"):
+        monkeypatch.setenv(name, "de_DE.UTF-8")
+    said = command.run(["sh", "-c", 'echo "$LC_ALL/$LANGUAGE/$TZ"'], timeout=10).stdout
+    assert said == "C.UTF-8//UTC\n"
+
+
 def test_a_leashed_program_answers_as_any_other() -> None:
     run = command.leashed(command.run)
     assert run(["sh", "-c", "cat; echo $GIVEN"], timeout=10, stdin="in ", env={"GIVEN": "env"}).stdout == "in env\n"

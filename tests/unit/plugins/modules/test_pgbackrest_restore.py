@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import restore
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.pgbackrest import Client
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Completed
-from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, RefusedError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, RefusedError, UnknownError
 from ansible_collections.fraiseql.resilience.plugins.modules import pgbackrest_restore
 
 SYSTEM_ID = 7711296582504245999
@@ -129,6 +129,53 @@ def test_a_repository_of_another_cluster_is_refused_and_nothing_is_touched(place
     with pytest.raises(RefusedError, match="another cluster"):
         restore.restore(place, restore.Request("default"), client(run), 60, run)
     assert kept(place) == []
+    assert run.restores == []
+
+
+def with_tablespace(place: restore.Place) -> str:
+    elsewhere = place.data_dir.parent / "fast"
+    elsewhere.mkdir()
+    (place.data_dir / "pg_tblspc").mkdir()
+    (place.data_dir / "pg_tblspc/16400").symlink_to(elsewhere)
+    return f"there are tablespaces: {elsewhere}"
+
+
+def as_link(place: restore.Place) -> str:
+    disk = place.data_dir.rename(place.data_dir.parent / "disk")
+    place.data_dir.symlink_to(disk)
+    return f"is a link to {disk}"
+
+
+@pytest.mark.parametrize("make", [with_tablespace, as_link])
+def test_data_that_lie_elsewhere_are_not_kept_by_another_name(
+    place: restore.Place, make: t.Callable[[restore.Place], str]
+) -> None:
+    run, said = PgBackRest(place.data_dir), make(place)
+    with pytest.raises(RefusedError, match="cannot be kept") as caught:
+        restore.restore(place, restore.Request("default"), client(run), 60, run)
+    told = caught.value.as_result()["msg"]
+    assert said in told and "resilience_restore_keep=false" in told
+    assert (kept(place), run.restores) == ([], [])
+    restore.restore(place, restore.Request("default", keep=False), client(run), 60, run)
+    assert "--delta" in run.restores[0]
+
+
+def test_a_mount_point_is_not_renamed(place: restore.Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = PgBackRest(place.data_dir)
+    monkeypatch.setattr(restore.os.path, "ismount", lambda path: path == place.data_dir)
+    with pytest.raises(RefusedError, match="cannot be kept"):
+        restore.plan(place, restore.Request("default"), client(run), run)
+    restore.plan(place, restore.Request("default", keep=False), client(run), run)
+
+
+def test_data_of_which_nobody_knows_whose_they_are_are_left_alone(place: restore.Place) -> None:
+    run = PgBackRest(place.data_dir)
+
+    def mute(argv: t.Sequence[str], **more: t.Any) -> Completed:
+        return Completed(tuple(argv), 0, "Datenbanksystemidentifikation: 7", "", 0.0)
+
+    with pytest.raises(UnknownError, match="which cluster"):
+        restore.plan(place, restore.Request("default"), client(run), mute)
     assert run.restores == []
 
 

@@ -74,11 +74,13 @@ CALLS_NOBODY = {
     ),
     "alerts dropped while Prometheus starts": (
         "AlertsDropped",
-        {
-            'prometheus_notifications_dropped_total{job="prometheus",instance="observer",cluster="orders"}': "0 20x40",
-            'process_start_time_seconds{job="prometheus",instance="observer",cluster="orders"}': "0x40",
-        },
-        "3m",
+        {'prometheus_notifications_dropped_total{job="prometheus",instance="observer",cluster="orders"}': "0 20x60"},
+        "5m",
+    ),
+    "the same, a while later": (
+        "AlertsDropped",
+        {'prometheus_notifications_dropped_total{job="prometheus",instance="observer",cluster="orders"}': "0 20x60"},
+        "8m",
     ),
 }
 

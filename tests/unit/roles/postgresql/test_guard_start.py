@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import http.server
+import importlib.util
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -126,3 +128,61 @@ def test_without_a_descriptor_nothing_starts(tmp_path: Path) -> None:
         timeout=20,
     )
     assert done.returncode != 0
+
+
+@pytest.fixture
+def guard(monkeypatch: pytest.MonkeyPatch) -> t.Any:
+    """The program as a module, on a host that booted long ago."""
+    spec = importlib.util.spec_from_file_location("guard_start", PROGRAM)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "booting", lambda: False)
+    return module
+
+
+OTHERS = [{"name": "pg-b1", "address": "b1"}, {"name": "pg-b2", "address": "b2"}]
+
+
+def heard(guard: t.Any, monkeypatch: pytest.MonkeyPatch, *rounds: tuple[str, str]) -> tuple[list[str], int]:
+    """What is believed where the two others answer so, time after time; and how often they were asked."""
+    asked: list[str] = []
+
+    def ask(address: str, _port: int, _timeout: float) -> str:
+        asked.append(address)
+        return rounds[asked.count(address) - 1][["b1", "b2"].index(address)]
+
+    monkeypatch.setattr(guard, "answer_of", ask)
+    found = guard.heard(OTHERS, 8008, 0.1, time.monotonic() + 20)
+    return sorted(found.values()), asked.count("b1")
+
+
+def test_a_host_without_a_network_waits_for_it_and_then_hears_the_new_primary(
+    guard: t.Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds = [("no way", "no way"), ("no way", "no way"), ("silent", "primary")]
+    assert heard(guard, monkeypatch, *rounds) == (["primary", "silent"], 3)
+
+
+def test_a_host_that_has_just_booted_asks_again_whom_it_does_not_hear(
+    guard: t.Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "booting", lambda: True)
+    assert heard(guard, monkeypatch, ("silent", "no way"), ("other", "silent"))[1] == 2
+
+
+def test_others_that_are_lost_do_not_delay_a_host_that_has_a_network(
+    guard: t.Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert heard(guard, monkeypatch, ("silent", "no way"), ("primary", "primary"))[1] == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be without a network")
+def test_without_any_network_it_starts_once_its_patience_ends(tmp_path: Path) -> None:
+    (tmp_path / "member.json").write_text(
+        json.dumps({"name": "a", "data_dir": str(tmp_path), "peers": [{"name": "b", "address": "192.0.2.9"}]})
+    )
+    began = time.monotonic()
+    argv = ["unshare", "--net", sys.executable, str(PROGRAM), f"--descriptor={tmp_path}/member.json", "--patience=2"]
+    assert subprocess.run(argv, check=False, timeout=20).returncode == 0
+    assert time.monotonic() - began >= 2
