@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, FraiseQL contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long from a fault to the page, and how many of the rules have fired for real?
+"""How long from a fault to the page, and how many rules are there?
 
 The tests of tests/unit/roles/monitoring/test_from_fault_to_page.py are run: a real PostgreSQL, gateway, exporters,
 Prometheus and Alertmanager on this machine, and a receiver that is told. No lab is needed.
@@ -22,7 +22,7 @@ TESTS = "tests/unit/roles/monitoring/test_from_fault_to_page.py"
 RULES = TOP / "roles" / "monitoring" / "files" / "alerts.yml"
 #: Seconds for all of them.
 TIMEOUT = 900.0
-TOOK, FIRED = "fault_to_page_seconds", "rules_fired_live"
+TOOK = "fault_to_page_seconds"
 
 
 def paged(_bench: t.Any = None) -> dict[str, float]:
@@ -35,12 +35,10 @@ def samples(found: t.Sequence[Tried], known: t.Sequence[str]) -> dict[str, float
     :raises AssertionError: a test failed or could not be run: then nothing is proven.
     """
     wrong = [f"{one.name} ({one.missed})" for one in found if one.missed]
-    said = [(name, value) for one in found for name, value in one.properties.items()]
-    took = [float(value) for name, value in said if name.startswith(TOOK)]
-    fired = {alert for name, value in said if name == FIRED for alert in value.split()}
-    if wrong or not took or not fired:
+    took = [float(value) for one in found for name, value in one.properties.items() if name.startswith(TOOK)]
+    if wrong or not took:
         raise AssertionError(f"the way to the page is not proven: {'; '.join(wrong) or 'nothing was recorded'}")
-    return {TOOK: max(took), "rules": len(known), FIRED: len(fired & set(known))}
+    return {TOOK: max(took), "rules": len(known)}
 
 
 def rules(path: Path) -> list[str]:

@@ -435,9 +435,6 @@ def test_a_fault_calls_somebody_in_time(
 
 
 @pytest.mark.parametrize("alert", FAULTS)
-def test_somebody_is_told_that_it_is_over(
-    site: Site, alert: str, record_property: t.Callable[[str, object], None]
-) -> None:
+def test_somebody_is_told_that_it_is_over(site: Site, alert: str) -> None:
     """Within a turn of Alertmanager's for what goes on, a minute, and the scrape and the evaluation before."""
     site.told.wait(alert, site.over[alert], 120, "resolved")
-    record_property("rules_fired_live", " ".join(sorted({name for _at, name, _summary in site.told.alerts(0)})))
