@@ -66,7 +66,7 @@ def demand_calm(lab: Lab, names: t.Sequence[str]) -> None:
 
 
 def forget(lab: Lab) -> None:
-    """Alertmanager knows nothing of what it has told: a group that it has told of before would wait for its interval."""
+    """Alertmanager forgets what it has told: a group that it has told of would wait for its interval."""
     service, log = "prometheus-alertmanager", "/var/lib/prometheus/alertmanager/nflog"
     lab.said("observer", f"systemctl stop {service} && rm -f {log} && systemctl start {service}")
 
