@@ -287,11 +287,12 @@ STANDBYS = (
         lambda on: on.said("near", f"systemctl stop {server(on)}"),
         lambda on: on.said("near", f"systemctl start {server(on)}"),
     ),
+    Fault("the other one is cut off", ("StandbyCutOff", "NoStandbyLeft"), cut_off, join),
     Fault(
-        "the other one is cut off",
-        ("StandbyCutOff", "NoStandbyLeft", "NoConfirmer", "CommitsHang"),
-        cut_off,
-        join,
+        "and nobody receives WAL who could confirm a commit",
+        ("NoConfirmer", "CommitsHang"),
+        run("repo-a", "systemctl stop resilience-receivewal"),
+        run("repo-a", "systemctl start resilience-receivewal"),
     ),
 )
 DATA = (
