@@ -93,7 +93,10 @@ class Branch:
 
 @dataclass(frozen=True)
 class Step:
-    """``seconds``: after them its outcome is unknown. ``next``: the step that comes after each outcome."""
+    """``next``: the step that comes after each outcome.
+
+    ``seconds``: after them its outcome is unknown. Of a runbook: until it has begun, as it keeps its own objectives.
+    """
 
     id: str
     type: str

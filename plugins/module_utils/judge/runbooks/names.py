@@ -19,6 +19,9 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks
 )
 
 _PLACEHOLDER = re.compile(r"\b(?:TODO|FIXME|TBD)\b|\bx{3,}\b|<[^<>\s][^<>]*>", re.IGNORECASE)
+#: Variables and playbooks that prose names.
+_VARIABLE = re.compile(r"\bresilience_[a-z0-9_]+\b")
+_PLAYBOOK = re.compile(r"\bthe playbook ([a-z_]+)\b", re.IGNORECASE)
 
 
 def _unknown(where: str, kind: str, names: Sequence[str], known: Collection[str]) -> Iterator[Fault]:
@@ -54,6 +57,8 @@ def _unknown_playbooks(book: Runbook, context: Context) -> Iterator[Fault]:
             yield f"step {step.id}", "its task is not one playbook or one module", "playbook, or module"
         yield from _unknown(f"step {step.id}", "playbook", _some(step.task.playbook), context.known.playbooks)
         yield from _unknown(f"step {step.id}", "module", _some(step.task.module), context.known.modules)
+    for where, text in _all_texts(book):
+        yield from _unknown(where, "playbook", _PLAYBOOK.findall(text), context.known.playbooks)
 
 
 def _some(name: str | None) -> list[str]:
@@ -73,6 +78,8 @@ def _unknown_variables(book: Runbook, context: Context) -> Iterator[Fault]:
             yield from _unknown(where, "variable", names, context.known.variables)
         elif module is not None:
             yield from _unknown(where, f"option of {step.task.module}", names, module.options)
+    for where, text in _all_texts(book):
+        yield from _unknown(where, "variable", _VARIABLE.findall(text), context.known.variables)
 
 
 def _unknown_units(book: Runbook, context: Context) -> Iterator[Fault]:

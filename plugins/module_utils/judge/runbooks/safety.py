@@ -131,14 +131,15 @@ def _unverified(book: Runbook, _context: Context) -> Iterator[Fault]:
     for name in book.verification:
         if name not in steps or steps[name].type != "check":
             yield "verification", f"{name} is no check", "checks of this runbook"
-    bare = graph.reached(edges(book), book.steps[0].id, without=book.verification) if book.steps else set()
+    good = {step.id for step in book.steps if step.verdict == "passed"}
     for step in book.steps:
-        if step.verdict == "passed" and step.id in bare:
-            yield (
-                f"step {step.id}",
-                "a way leads to this good end without a check of verification",
-                "such a check before it",
-            )
+        for label, to in step.ways_on:
+            if to in good and (label != "success" or step.id not in book.verification):
+                yield (
+                    f"step {step.id}",
+                    f"{label} leads to the good end {to}",
+                    "success of a check of verification, and nothing else",
+                )
 
 
 def _silent_phase(book: Runbook, _context: Context) -> Iterator[Fault]:

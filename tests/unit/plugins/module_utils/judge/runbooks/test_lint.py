@@ -103,7 +103,8 @@ FAULTS: list[tuple[str, str, Fault]] = [
     ("rollback_missing", "step drain", without("drain", "rollback")),
     ("rollback_missing", "step drain", field("drain", irreversible="and cannot")),
     ("evidence_missing", "step drain", without("look", "evidence")),
-    ("verification_missing", "step done", edge("drain", success="done")),
+    ("verification_missing", "step drain", edge("drain", success="done")),
+    ("verification_missing", "step dry", edge("dry", unknown="done")),
     ("verification_missing", "verification", lambda book: book.update(verification=["dry", "drain"])),
     ("communication_missing", "phases.recovery", lambda book: book["phases"]["recovery"].pop("communication")),
     ("communication_missing", "phases.recovery", lambda book: book["phases"].pop("recovery")),
@@ -115,6 +116,8 @@ FAULTS: list[tuple[str, str, Fault]] = [
     ("task_unknown", "step drain", lambda book: step(book, "drain")["task"].update(module="valve")),
     ("variable_unknown", "step drain", given("drain", resilience_force="1")),
     ("variable_unknown", "step look", given("look", shelf="1")),
+    ("variable_unknown", "step shut", field("shut", text="Write resilience_wheel first.")),
+    ("task_unknown", "step drain", field("drain", rollback="The playbook fill does it.")),
     ("unit_unknown", "step look", typed("look", "systemctl status tap.service")),
     ("unit_unknown", "step shut", field("shut", text="Stop tap@hot.timer.")),
     ("runbook_unknown", "step shut", lambda book: book["steps"].__setitem__(2, {
