@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.schema import Schema
-from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks import flow, names, safety
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks import flow, graph, names, safety
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.document import (
     Finding,
     Runbook,
@@ -71,6 +71,14 @@ def _between(books: Sequence[tuple[str, Runbook]]) -> Iterator[Finding]:
             yield Finding(
                 "id_not_unique", folder, "id", f"{names[book.id]} runbooks are called {book.id}", "one of each name"
             )
+    for ring in graph.rings({book.id: [step.runbook for step in book.steps] for _folder, book in books}):
+        yield Finding(
+            "runbooks_go_round",
+            ring[0],
+            "steps",
+            f"{' and '.join(ring)} lead to one another",
+            "one that ends without the others",
+        )
     tags = Counter(one for _folder, book in books for one in _tags(book))
     for folder, book in books:
         for one in dict.fromkeys(_tags(book)):

@@ -10,10 +10,11 @@ import typing as t
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks import commands, promql
-from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.document import Runbook, Step
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.document import Runbook, Step, Task
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.known import (
     Context,
     Fault,
+    Known,
     Rule,
     unit_names,
 )
@@ -67,19 +68,18 @@ def _some(name: str | None) -> list[str]:
 
 def _unknown_variables(book: Runbook, context: Context) -> Iterator[Fault]:
     for step in book.steps:
-        if step.task is None:
-            continue
-        names, where, module = (
-            list(step.task.variables),
-            f"step {step.id}",
-            context.known.modules.get(step.task.module or ""),
-        )
-        if step.task.playbook is not None:
-            yield from _unknown(where, "variable", names, context.known.variables)
-        elif module is not None:
-            yield from _unknown(where, f"option of {step.task.module}", names, module.options)
+        if step.task is not None:
+            yield from _unknown_of_task(f"step {step.id}", step.task, context.known)
     for where, text in _all_texts(book):
         yield from _unknown(where, "variable", _VARIABLE.findall(text), context.known.variables)
+
+
+def _unknown_of_task(where: str, task: Task, known: Known) -> Iterator[Fault]:
+    names, module = list(task.variables), known.modules.get(task.module or "")
+    if task.playbook is not None:
+        yield from _unknown(where, "variable", names, known.variables)
+    elif module is not None:
+        yield from _unknown(where, f"option of {task.module}", names, module.options)
 
 
 def _unknown_units(book: Runbook, context: Context) -> Iterator[Fault]:

@@ -115,7 +115,7 @@ def _no_way_back(book: Runbook, _context: Context) -> Iterator[Fault]:
 
 
 def _no_evidence(book: Runbook, _context: Context) -> Iterator[Fault]:
-    keeping = [step.id for step in book.steps if step.evidence]
+    keeping = [step.id for step in book.steps if step.evidence and step.destructive == "none"]
     bare = graph.reached(edges(book), book.steps[0].id, without=keeping) if book.steps else set()
     for step in book.steps:
         if step.destructive != "none" and step.id in bare:

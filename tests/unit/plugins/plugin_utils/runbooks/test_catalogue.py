@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.document import parsed
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.lint import Source, lint
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.safety import READING_PLAYBOOKS
 from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks import catalogue
 
 SOURCES = catalogue.sources()
@@ -46,6 +48,13 @@ def test_what_there_is_was_found() -> None:
     assert not KNOWN.modules["fencing"].reads
     assert {"resilience_lost_region", "resilience_restore_target", "pgbackrest_s3_key"} <= KNOWN.variables
     assert {"pgbackrest.service", "resilience-backup@.timer", "postgresql@.service"} <= KNOWN.units
+
+
+def test_playbooks_that_only_look_are_there_and_ask_nobody() -> None:
+    assert KNOWN.playbooks - KNOWN.approved >= READING_PLAYBOOKS
+    for name in READING_PLAYBOOKS:
+        text = (catalogue.TOP / "playbooks" / f"{name}.yml").read_text()
+        assert re.search(r"nothing is changed|changes no host", text.split("- name:")[0], re.IGNORECASE), name
 
 
 def test_a_runbook_cannot_vouch_for_its_own_names() -> None:

@@ -74,6 +74,23 @@ def asked(promql: str) -> Fault:
     return lambda book: book["detection"]["queries"][0].update(promql=promql)
 
 
+def late(book: Record) -> None:
+    """What the destructive step itself finds comes too late."""
+    step(book, "drain")["evidence"] = step(book, "look").pop("evidence")
+
+
+def another(name: str) -> Fault:
+    """The step done by hand becomes another runbook."""
+
+    def made(book: Record) -> None:
+        by_hand = step(book, "shut")
+        for key in ("text", "destructive"):
+            del by_hand[key]
+        by_hand.update(type="runbook", runbook=name)
+
+    return made
+
+
 FAULTS: list[tuple[str, str, Fault]] = [
     ("step_not_unique", "step lost", again),
     ("edge_missing", "step dry", lambda book: step(book, "dry")["next"].pop("unknown")),
@@ -103,6 +120,7 @@ FAULTS: list[tuple[str, str, Fault]] = [
     ("rollback_missing", "step drain", without("drain", "rollback")),
     ("rollback_missing", "step drain", field("drain", irreversible="and cannot")),
     ("evidence_missing", "step drain", without("look", "evidence")),
+    ("evidence_missing", "step drain", late),
     ("verification_missing", "step drain", edge("drain", success="done")),
     ("verification_missing", "step dry", edge("dry", unknown="done")),
     ("verification_missing", "verification", lambda book: book.update(verification=["dry", "drain"])),
@@ -120,9 +138,7 @@ FAULTS: list[tuple[str, str, Fault]] = [
     ("task_unknown", "step drain", field("drain", rollback="The playbook fill does it.")),
     ("unit_unknown", "step look", typed("look", "systemctl status tap.service")),
     ("unit_unknown", "step shut", field("shut", text="Stop tap@hot.timer.")),
-    ("runbook_unknown", "step shut", lambda book: book["steps"].__setitem__(2, {
-        "id": "shut", "type": "runbook", "title": "t", "runbook": "flood", "phase": "recovery", "seconds": 60,
-        "next": {"success": "drain", "failure": "drain", "unknown": "drain"}})),
+    ("runbook_unknown", "step shut", another("flood")),
     ("link_broken", "references", lambda book: book["references"].append("docs/attic.md")),
     ("parameter_undeclared", "step look", typed("look", "ls $SHELF")),
     ("parameter_undeclared", "step drain", given("drain", resilience_confirm="$C")),
@@ -167,6 +183,14 @@ def test_two_runbooks_of_one_name_and_two_tags_of_one_step() -> None:
     assert [(one.code, one.where) for one in linted(document(), other)] == [
         ("tag_not_unique", "# DR: cellar_wet/drain"), ("tag_not_unique", "# DR: cellar_wet/drain"),
     ]  # fmt: skip
+
+
+def test_two_runbooks_that_lead_to_one_another() -> None:
+    wet, attic = document(), document(id="attic_wet")
+    another("attic_wet")(wet)
+    assert linted(wet, attic) == []
+    another("cellar_wet")(attic)
+    assert [one.code for one in linted(wet, attic)] == ["runbooks_go_round"]
 
 
 def test_what_is_no_runbook_keeps_no_other_from_being_judged() -> None:
