@@ -2,13 +2,13 @@
 # Copyright: (c) 2026, FraiseQL contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write docs/reference/, docs/alerts.md and the variable tables of the roles' READMEs from their one source.
+"""Write docs/reference/, docs/runbooks/, docs/alerts.md and the variable tables of READMEs from their one source.
 
     scripts/reference.py            write
     scripts/reference.py --check    write nothing; exit 1 and name each page that differs from its source
 
 A module's source is its own documentation, as ``ansible-doc`` reads it; a role's is ``meta/argument_specs.yml``; an
-alert's is the rule itself.
+alert's is the rule itself; a runbook's is ``playbooks/runbooks/*/runbook.yml``.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ import typing as t
 from pathlib import Path
 
 import yaml
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.document import parsed
+from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks import catalogue, page
 
 TOP = Path(__file__).resolve().parent.parent
 COLLECTION = "fraiseql.resilience"
@@ -48,9 +51,9 @@ def main() -> int:
     arguments.add_argument("--check", action="store_true", help="write nothing, fail when a page is out of date")
     check = arguments.parse_args().check
 
-    pages = {**plugin_pages(), **role_pages(), **alert_page()}
-    reference = TOP / "docs" / "reference"
-    stale = [path for path in reference.rglob("*.md") if path not in pages]
+    pages = {**plugin_pages(), **role_pages(), **alert_page(), **runbook_pages()}
+    written = [path for folder in ("reference", "runbooks") for path in (TOP / "docs" / folder).rglob("*.md")]
+    stale = [path for path in written if path not in pages]
     outdated = [path for path, text in pages.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if check:
         for path in sorted(stale + outdated):
@@ -173,6 +176,21 @@ def alert_page() -> dict[Path, str]:
         "Routes, receivers and silences: [alerting](alerting.md).\n",
     ]
     return {TOP / "docs" / "alerts.md": "\n".join([*parts, *rows, "", *chapters])}
+
+
+def runbook_pages() -> dict[Path, str]:
+    """docs/runbooks: a page for each scenario, and their index."""
+    source, place = TOP / "playbooks" / "runbooks", TOP / "docs" / "runbooks"
+    if not source.exists():
+        return {}
+    books = [parsed(one.document, catalogue.schema(), one.folder) for one in catalogue.sources(source)]
+    pages = {place / f"{book.id}.md": page.page(book).replace("\n", f"\n\n{GENERATED}\n", 1) for book in books}
+    intro = [
+        f"# Runbooks\n\n{GENERATED}\n",
+        f"The {len(books)} scenarios of [playbooks/runbooks](../../playbooks/runbooks), by severity. How one is made:",
+        "[writing a runbook](../writing-runbooks.md). What the times say is a budget, not a measurement.\n",
+    ]
+    return {**pages, place / "README.md": "\n".join([*intro, page.index(books)])}
 
 
 def fired_alerts() -> list[dict[str, t.Any]]:

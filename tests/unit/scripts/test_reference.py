@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import reference
+import yaml
+from sample_runbook import document
 
 SPEC = """
 argument_specs:
@@ -109,3 +111,19 @@ def test_an_alert_has_a_row_and_a_chapter(top: Path) -> None:
     assert "| [CellarWet](#cellarwet) | sev1 | host | *rack* stands in *N* \\| cm | at once |" in text
     assert "## CellarWet\n\nWine does not mind, corks do.\n\n**First:** Find the pump.\n" in text
     assert "The 1 rules of" in text
+
+
+def test_a_runbook_has_a_page_and_a_row_in_the_index(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scenario = top / "playbooks/runbooks/cellar_wet/runbook.yml"
+    scenario.parent.mkdir(parents=True)
+    scenario.write_text(yaml.safe_dump(document()))
+    assert run(monkeypatch) == 0
+    text = (top / "docs/runbooks/cellar_wet.md").read_text()
+    assert text.startswith(f"# The cellar is wet\n\n{reference.GENERATED}\n")
+    assert "[cellar_wet](cellar_wet.md): The cellar is wet" in (top / "docs/runbooks/README.md").read_text()
+    assert run(monkeypatch, "--check") == 0
+    scenario.write_text(scenario.read_text().replace("The cellar is wet", "The cellar is damp"))
+    assert run(monkeypatch, "--check") == 1
+    (top / "docs/runbooks/gone.md").write_text("# Gone")
+    assert run(monkeypatch) == 0
+    assert not (top / "docs/runbooks/gone.md").exists()

@@ -23,6 +23,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health.d
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health.member import Reading, Result
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health.metrics import metrics as of_health
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health.status import Judged, Status
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.promql import metrics as named
 
 SAMPLES = TOP / "tests" / "unit" / "samples" / "scrapes"
 SEVERITIES = ("sev1", "sev2", "sev3")
@@ -31,8 +32,6 @@ AT_STAKE = {"service", "data", "member", "host", "monitoring"}
 NOT_SAMPLED = {"node_systemd_unit_state": "the node exporter's collector systemd, where systemd runs"}
 #: What Prometheus itself says of a scrape.
 OF_SCRAPES = {"up", "scrape_duration_seconds", "ALERTS"}
-#: Words of PromQL that stand where a metric's name could.
-WORDS = {"and", "or", "unless", "bool", "offset", "by", "on", "group_left", "group_right", "ignoring", "without"}
 
 with_promtool = pytest.mark.skipif(
     not shutil.which("promtool"), reason="promtool is missing: Debian's package prometheus"
@@ -135,21 +134,6 @@ def test_a_number_in_an_alert_is_told_with_it() -> None:
         if re.search(r"[<>] (?!0|1$|bool)", rule["expr"]) and "$value" not in rule["annotations"]["summary"]
     ]
     assert silent == []
-
-
-def named(expression: str) -> set[str]:
-    """The metrics that an expression reads."""
-    left = re.sub(r'"[^"]*"', "", expression)
-    left = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\b(?:by|on|group_left|group_right|ignoring|without) ?\([^)]*\)", " ", left)
-    left = re.sub(r"\boffset \w+|\b\d[\w.]*", " ", left)
-    return set(re.findall(r"\b[a-zA-Z_][\w:]*\b(?!\s*\()", left)) - WORDS
-
-
-def test_metrics_are_found_in_an_expression() -> None:
-    expression = 'max by (a) (x{y="z > w"}[5m]) - on (a) group_right () b_c:d offset 1d > 2 * scalar(e)'
-    assert named(expression) == {"x", "b_c:d", "e"}
-    expression = "avg_over_time(x[1h]) > 1e9 and on (a) sum by (b) (0 * rate(f[1h])) or vector(1)"
-    assert named(expression) == {"x", "f"}
 
 
 def of_role_backup() -> set[str]:

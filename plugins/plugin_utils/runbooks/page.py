@@ -1,0 +1,206 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A runbook as a page of Markdown, and the index of all of them. Pure."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import typing as t
+from collections.abc import Iterable, Iterator, Sequence
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks import flow
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.document import (
+    COUNTED,
+    Runbook,
+    Step,
+    Task,
+    tag,
+)
+
+COLLECTION = "fraiseql.resilience"
+#: How a step looks in the diagram, by type: what stands before and after its words.
+_SHAPES: t.Final = {
+    "check": ("[", "]"),
+    "decision": ("{", "}"),
+    "action": ("[[", "]]"),
+    "manual": ("[/", "/]"),
+    "runbook": ("[(", ")]"),
+    "end": ("([", "])"),
+}
+_DESTROYS = {"reversible": "can be undone", "data_loss": "may lose data"}
+_SUMMARY = "| scenario | severity | told by | RTO | RPO | engine | reviewed |\n|---|---|---|---|---|---|---|"
+
+
+def page(book: Runbook) -> str:
+    """The whole page, without a title's comment of where it comes from."""
+    parts = [
+        f"# {book.title}\n",
+        *_about(book),
+        "## Decisions\n",
+        diagram(book),
+        "A dotted way is for an outcome that is not known; a red step may destroy something.\n",
+        "## Steps\n",
+        *_preliminaries(book),
+        *(_step(book, number, step) for number, step in enumerate(book.steps, 1)),
+        "## Who is told\n",
+        *_told(book),
+        "## Afterwards\n",
+        _bullets(book.questions),
+        "\nMore: " + ", ".join(map(_link, book.references)) + ".",
+    ]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def index(books: Iterable[Runbook]) -> str:
+    rows = [
+        f"| [{book.id}]({book.id}.md): {_cell(book.title)} | {book.severity} | {', '.join(book.alerts) or 'people'} |"
+        f" {book.rto_seconds} s | {book.rpo_seconds} s | {', '.join(book.engines)} | {book.reviewed} |"
+        for book in sorted(books, key=lambda book: (book.severity, book.id))
+    ]
+    return "\n".join([_SUMMARY, *rows]) + "\n"
+
+
+def diagram(book: Runbook) -> str:
+    """The steps and ways of a runbook, in the language of Mermaid."""
+    names = {step.id: f"s{number}" for number, step in enumerate(book.steps)}
+    lines = ["```mermaid", "flowchart TD"]
+    for step in book.steps:
+        opening, closing = _SHAPES[step.type]
+        lines.append(f'  {names[step.id]}{opening}"{_words(step.title)}"{closing}')
+    for step in book.steps:
+        lines += [f"  {names[step.id]} {arrow} {names[to]}" for to, arrow in _arrows(step)]
+    dangerous = [names[step.id] for step in book.steps if step.destructive != "none"]
+    if dangerous:
+        lines += ["  classDef destructive stroke:#c00,stroke-width:3px", f"  class {','.join(dangerous)} destructive"]
+    return "\n".join([*lines, "```\n"])
+
+
+def _arrows(step: Step) -> Iterator[tuple[str, str]]:
+    """Where each arrow leads and how it looks: one for all outcomes that lead to the same step."""
+    labels: dict[str, list[str]] = {}
+    for label, to in step.ways_on:
+        labels.setdefault(to, []).append(label)
+    for to, said in labels.items():
+        line = "-.->" if said == ["unknown"] else "-->"
+        words = "in any case" if len(labels) == 1 else " or ".join(said)
+        yield to, f'{line}|"{_words(words)}"|'
+
+
+def _words(text: str) -> str:
+    return text.replace("&", "#amp;").replace('"', "#quot;").replace("<", "#lt;").replace(">", "#gt;")
+
+
+def typed(task: Task) -> str:
+    """The task as somebody types it on the control node."""
+    if task.playbook is not None:
+        words = [f"ansible-playbook -i inventory.yml {COLLECTION}.{task.playbook}"]
+        words += [f"-e {_quoted(f'{name}={_value(value)}')}" for name, value in task.variables.items()]
+    else:
+        words = [f"ansible -i inventory.yml {_quoted(_group(task.host))} -m {COLLECTION}.{task.module}"]
+        options = " ".join(f"{name}={_value(value)}" for name, value in task.variables.items())
+        words += [f"-a {_quoted(options)}"] if options else []
+    return " \\\n  ".join([*words, *(["--check"] if task.check else [])])
+
+
+def _group(host: str) -> str:
+    """Of a group, those hosts that are this cluster's."""
+    return "localhost" if host == "control" else host if host.startswith("$") else f"$CLUSTER:&{host}"
+
+
+def _value(value: t.Any) -> str:
+    """As Ansible reads it from ``name=value``: what is not one word stands in quotes."""
+    if not isinstance(value, str):
+        return json.dumps(value)
+    return f"'{value}'" if "$" in value or any(part.isspace() for part in value) else value
+
+
+def _quoted(text: str) -> str:
+    """As a shell reads one word, its parameters filled in."""
+    if "$" not in text:
+        return shlex.quote(text)
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("`", "\\`")
+    return f'"{escaped}"'
+
+
+def _about(book: Runbook) -> Iterator[str]:
+    until = flow.seconds_of(book, COUNTED)
+    versions = ", ".join(map(str, book.postgresql))
+    yield f"**{book.severity}**: {book.severity_rule}\n"
+    yield "| | |\n|---|---|"
+    yield f"| applies to | PostgreSQL {versions}, engine {' or '.join(book.engines)}; {_cell(book.topology)} |"
+    yield f"| objectives | back within {book.rto_seconds} s, transactions of {book.rpo_seconds} s lost at most |"
+    yield f"| longest way | {until:.0f} s, if each step takes all the time that it has |"
+    yield f"| owner | {_cell(book.owner)}; reviewed {book.reviewed}, again after {book.review_days} days |\n"
+    yield "## Detection\n"
+    yield "Alerts: " + (", ".join(f"[{name}](../alerts.md#{name.lower()})" for name in book.alerts) or "none") + ".\n"
+    if book.components:
+        yield "Health components: " + ", ".join(f"`{name}`" for name in book.components) + ".\n"
+    for query in book.queries:
+        yield f"{query.means}:\n\n```promql\n{query.promql.strip()}\n```\n"
+    yield "## Before\n"
+    yield _bullets(book.preconditions) + "\n"
+
+
+def _preliminaries(book: Runbook) -> Iterator[str]:
+    if book.parameters:
+        yield "Commands read these, so set them first in the shell that you work in (`export CLUSTER=orders`):\n"
+        yield "| parameter | is |\n|---|---|"
+        yield from (f"| `{name}` | {_cell(text)} |" for name, text in book.parameters.items())
+        yield ""
+    yield "| phase | time | who is told what |\n|---|---|---|"
+    yield from (f"| {name} | {phase.seconds} s | {_cell(phase.communication)} |" for name, phase in book.phases.items())
+    yield ""
+
+
+def _step(book: Runbook, number: int, step: Step) -> str:
+    parts = [f"### {number}. {step.title}\n", _facts(step)]
+    parts += [f"{step.text}\n"] if step.text else []
+    parts += ["Keep: " + "; ".join(step.evidence) + ".\n"] if step.evidence else []
+    parts += [_ways(book, step)] if step.task or step.commands else []
+    if step.destructive != "none":
+        people = "one person" if step.approvals == 1 else f"{step.approvals} people"
+        back = f"Way back: {step.rollback}" if step.rollback else f"No way back: {step.irreversible}"
+        parts.append(f"**{_DESTROYS[step.destructive].capitalize()}**; approved by {people}. {back}\n")
+    titles = {one.id: f"{place}. {one.title}" for place, one in enumerate(book.steps, 1)}
+    parts += [f"- {label} → {titles[to]}" for label, to in step.ways_on]
+    return "\n".join(parts) + "\n"
+
+
+def _facts(step: Step) -> str:
+    if step.type == "end":
+        return f"*end, {step.verdict}*\n"
+    visits = f", at most {step.attempts} times" if step.attempts else ""
+    return f"*{step.type}, {step.phase}, {step.seconds} s{visits}*\n"
+
+
+def _ways(book: Runbook, step: Step) -> str:
+    """Side by side. Markdown within a table of HTML is read where blank lines are around it."""
+    playbook = f"```sh\n{typed(step.task)}\n```" if step.task else "Nothing: only a person can do it."
+    typed_by_hand = [f"{tag(book.id, step.id)}"]
+    for command in step.commands:
+        typed_by_hand += [f"# on {command.host}", command.run.strip()]
+    by_hand = "```sh\n" + "\n".join(typed_by_hand) + "\n```" if step.commands else f"Not by hand: {step.no_command}"
+    return (
+        "<table>\n<tr><th>with Ansible</th><th>by hand</th></tr>\n<tr><td>\n\n"
+        f"{playbook}\n\n</td><td>\n\n{by_hand}\n\n</td></tr>\n</table>\n"
+    )
+
+
+def _told(book: Runbook) -> Iterator[str]:
+    yield "| who | after | for |\n|---|---|---|"
+    yield from (f"| {_cell(one.role)} | {one.after_seconds} s | {_cell(one.purpose)} |" for one in book.contacts)
+    yield ""
+
+
+def _link(reference: str) -> str:
+    return f"<{reference}>" if "://" in reference else f"[{reference}](../../{reference})"
+
+
+def _bullets(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
