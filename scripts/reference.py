@@ -166,7 +166,7 @@ def alert_page() -> dict[Path, str]:
         seen = ""
         if name in told:
             fault, seconds, text = (told[name][key] for key in ("fault", "seconds", "said"))
-            seen = f"In the lab, told {seconds:.0f} s after the fault ({fault}): \u201c{text}\u201d\n\n"
+            seen = f'In the lab, told {seconds:.0f} s after the fault ({fault}): "{text}"\n\n'
         chapters.append(f"## {name}\n\n{said['description']}\n\n**First:** {said['next']}\n\n{seen}{expression}\n")
     parts = [
         f"# Alerts\n\n{GENERATED}\n",

@@ -80,13 +80,14 @@ def all_of(*steps: Step) -> Step:
     return lambda on: [step(on) for step in steps]
 
 
-def lasting(host: str, name: str, *argv: str) -> Step:
-    """A command that goes on, in a unit of its own, as the user postgres."""
-    return run(host, f"cd / && systemd-run --quiet --collect --unit=fired-{name} --uid=postgres {shlex.join(argv)}")
+def lasting(host: str, name: str, *argv: str, user: str = "postgres") -> Step:
+    """A command that goes on, in a unit of its own."""
+    return run(host, f"cd / && systemd-run --quiet --collect --unit=fired-{name} --uid={user} {shlex.join(argv)}")
 
 
 def ended(host: str, *names: str) -> Step:
-    return run(host, f"systemctl stop {' '.join(f'fired-{name}.service' for name in names)}")
+    """One that has ended by itself is gone already."""
+    return attempt(host, f"systemctl stop {' '.join(f'fired-{name}.service' for name in names)}")
 
 
 def psql(*statements: str) -> list[str]:
@@ -330,7 +331,7 @@ WAVES: tuple[tuple[Fault, ...], ...] = (
         Fault(
             "clients wait for the pool",
             ("PoolWaits",),
-            lasting("observer", "clients", "python3", "-c", CLIENTS),
+            lasting("observer", "clients", "python3", "-c", CLIENTS, user="root"),
             all_of(ended("observer", "clients"), sql(ASLEEP)),
         ),
     ),

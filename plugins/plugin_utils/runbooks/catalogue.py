@@ -149,7 +149,7 @@ def _links(wanted: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _leads(link: str) -> bool:
-    path, _, anchor = link.partition("#")
+    path, _hash, anchor = link.partition("#")
     page = TOP / path
     return page.exists() and (not anchor or anchor in _anchors(page.read_text(encoding="utf-8").splitlines()))
 

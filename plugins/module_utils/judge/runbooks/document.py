@@ -264,7 +264,7 @@ _MADE: t.Final[dict[str, tuple[str, t.Callable[[t.Any], t.Any]]]] = {
 
 
 def _violation(name: str, text: str) -> Finding:
-    where, _, wrong = text.partition(": ")
+    where, _colon, wrong = text.partition(": ")
     return Finding("schema", name, where, wrong, "what playbooks/schemas/runbook.schema.json says")
 
 

@@ -159,7 +159,7 @@ def test_a_runbook_without_fault_has_no_finding() -> None:
     assert linted(document()) == []
 
 
-@pytest.mark.parametrize(("code", "where", "fault"), FAULTS, ids=[f"{code}-{where}" for code, where, _ in FAULTS])
+@pytest.mark.parametrize(("code", "where", "fault"), FAULTS, ids=[f"{code}-{where}" for code, where, _fault in FAULTS])
 def test_a_fault_is_found_by_its_rule_and_by_no_other(code: str, where: str, fault: Fault) -> None:
     book = document()
     fault(book)
