@@ -24,10 +24,11 @@ NAMESPACE = "resilience-approval@fraiseql"
 
 #: The one list of what is bound: variables that decide what happens to data, by name and by the beginning of the name.
 BOUND = frozenset({
-    "resilience_accept_loss", "resilience_accept_unfenced", "resilience_accept_unheld", "resilience_candidate", "resilience_candidate_region",
-    "resilience_drill_region_fault", "resilience_home_region", "resilience_lost_primary", "resilience_lost_region",
-    "resilience_objectives", "resilience_rejoin_keep", "resilience_repository_before",
-    "resilience_repository_hide_newer", "resilience_retire_generation", "resilience_scenario",
+    "resilience_accept_loss", "resilience_accept_unfenced", "resilience_accept_unheld", "resilience_candidate",
+    "resilience_candidate_region", "resilience_drill_region_fault", "resilience_home_region",
+    "resilience_lost_primary", "resilience_lost_region", "resilience_objectives", "resilience_rejoin_keep",
+    "resilience_repository_before", "resilience_repository_hide_newer", "resilience_retire_generation",
+    "resilience_scenario",
 })  # fmt: skip
 BOUND_PREFIX = "resilience_restore_"
 
