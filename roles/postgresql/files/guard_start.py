@@ -58,13 +58,17 @@ def main() -> int:
 
 def heard(others: t.Sequence[t.Mapping[str, t.Any]], port: int, timeout: float, deadline: float) -> dict[str, str]:
     """What each of the others answers; asked again until the deadline while it may be for this host that none does."""
-    while True:
-        answers = asked(others, port, timeout)
-        said = set(answers.values())
-        deaf = said == {NO_WAY} or (said <= {NO_WAY, SILENT} and booting())
-        if not answers or not deaf or time.monotonic() >= deadline:
-            return answers
+    answers = asked(others, port, timeout)
+    while may_be_deaf(answers) and time.monotonic() < deadline:
         time.sleep(0.5)
+        answers = asked(others, port, timeout)
+    return answers
+
+
+def may_be_deaf(answers: t.Mapping[str, str]) -> bool:
+    """Whether nobody is heard because of this host: others that are lost must not delay it for long."""
+    said = set(answers.values())
+    return said == {NO_WAY} or (bool(said) and said <= {NO_WAY, SILENT} and booting())
 
 
 def asked(others: t.Sequence[t.Mapping[str, t.Any]], port: int, timeout: float) -> dict[str, str]:
