@@ -56,8 +56,11 @@ def read_only(path: str, run: Runner) -> bool:
     own of a whole one (``ProtectSystem=``), which is read-only for them alone.
     """
     argv = ["findmnt", "--noheadings", "--output", "FS-OPTIONS", "--target", path]
+    lines = run(argv, timeout=ANSWERS_WITHIN).stdout.strip().splitlines()
+    if not lines:
+        raise LookFailed(f"findmnt tells no options of the file system of {path}")
     # One line for each that is mounted at this place; the last one covers the others.
-    return "ro" in run(argv, timeout=ANSWERS_WITHIN).stdout.strip().splitlines()[-1].split(",")
+    return "ro" in lines[-1].split(",")
 
 
 class Memory:

@@ -48,6 +48,11 @@ def test_a_file_system_is_read_only_by_its_own_options(said: str, expected: bool
     assert host.read_only("/data", Said(said)) is expected
 
 
+def test_a_file_system_without_options_is_unknown() -> None:
+    with pytest.raises(LookFailed, match="no options"):
+        host.read_only("/data", Said("\n"))
+
+
 def test_memory_and_who_was_killed(tmp_path: Path) -> None:
     meminfo, vmstat = tmp_path / "meminfo", tmp_path / "vmstat"
     meminfo.write_text("MemTotal:  1000 kB\nMemAvailable:  250 kB\nHugePages: x\n")
