@@ -138,7 +138,7 @@ class Cluster:
 
     # --- servers ----------------------------------------------------------------------------------------------------
 
-    def _ctl(self, data: str, verb: str, *arguments: str, env: t.Mapping[str, str] | None = None) -> None:
+    def control(self, data: str, verb: str, *arguments: str, env: t.Mapping[str, str] | None = None) -> None:
         argv = [str(self.bin / "pg_ctl"), verb, "--wait", f"--pgdata={self.folder}/{data}", *arguments]
         # The server inherits what it is given; a pipe would be read from until it ends.
         done = subprocess.run(
@@ -149,14 +149,14 @@ class Cluster:
         assert done.returncode == 0, f"pg_ctl {verb}: {done.returncode}\n{told}"
 
     def start(self, env: t.Mapping[str, str] | None = None) -> None:
-        self._ctl("data", "start", f"--log={self.folder}/data.log", env=env)
+        self.control("data", "start", f"--log={self.folder}/data.log", env=env)
 
     def add_standby(self) -> None:
         argv = [str(self.bin / "pg_basebackup"), "-h", str(self.folder), "-p", str(self.port), "-U", "postgres"]
         self.as_owner(*argv, "--checkpoint=fast", "-D", f"{self.folder}/standby", "-R")
         with (self.folder / "standby/postgresql.conf").open("a") as file:
             file.write(f"port={self.standby_port}\narchive_mode=off\n")
-        self._ctl("standby", "start", f"--log={self.folder}/standby.log")
+        self.control("standby", "start", f"--log={self.folder}/standby.log")
         self.configure(standby=True)
 
     def kill(self, data: str = "data") -> None:
@@ -184,7 +184,7 @@ class Cluster:
         for data in ("standby", "data"):
             if (self.folder / data / "postmaster.pid").exists():
                 with contextlib.suppress(subprocess.SubprocessError, AssertionError):
-                    self._ctl(data, "stop", "--mode=immediate")
+                    self.control(data, "stop", "--mode=immediate")
 
     def sql(self, statement: str) -> str:
         argv = [str(self.bin / "psql"), "-XAtq", "-h", str(self.folder), "-p", str(self.port), "-U", "postgres"]

@@ -175,7 +175,7 @@ def spoil_page(cluster: real.Cluster) -> str:
     cluster.sql("CREATE TABLE spoilt AS SELECT n FROM generate_series(1, 5000) AS n")
     cluster.sql("CHECKPOINT")
     path = cluster.folder / "data" / cluster.sql("SELECT pg_relation_filepath('spoilt')")
-    cluster._ctl("data", "stop", "--mode=fast")
+    cluster.control("data", "stop", "--mode=fast")
     whole = path.read_bytes()
     path.write_bytes(whole[:100] + bytes([whole[100] ^ 255]) + whole[101:])
     return "SELECT count(*) FROM spoilt"
@@ -302,12 +302,12 @@ def test_a_queue_behind_a_lock(cluster: real.Cluster) -> None:
 
 def test_a_standby_whose_wal_is_gone(cluster: real.Cluster) -> None:
     cluster.add_standby()
-    cluster._ctl("standby", "stop", "--mode=fast")
+    cluster.control("standby", "stop", "--mode=fast")
     for number in range(4):
         cluster.sql(f"CREATE TABLE gone_{number} ()")
         cluster.archive()
     cluster.sql("CHECKPOINT")
-    cluster._ctl("standby", "start", f"--log={cluster.folder}/standby.log")
+    cluster.control("standby", "start", f"--log={cluster.folder}/standby.log")
     with agent_of(settings(cluster, cluster.standby_port)) as agent:
         agent.until("/healthz", says("replication", "fail", "it receives no stream"), within=20)
         demand_green(cluster, cluster.standby_port)
@@ -324,7 +324,7 @@ def test_two_primaries(cluster: real.Cluster) -> None:
         check = {"kind": "primaries", "members": members, "every": 0.25}
         with agent_of({"access": {"networks": ["127.0.0.0/8"]}, "checks": {"primaries": check}}) as observer:
             observer.until("/healthz", says("primaries", "pass", "1 of 2 members serve as primary: one"), within=15)
-            cluster._ctl("standby", "promote")
+            cluster.control("standby", "promote")
             observer.until("/healthz", says("primaries", "fail", "2 of 2 members serve as primary"), within=4)
             for port in (cluster.port, cluster.standby_port):
                 demand_green(cluster, port)
@@ -377,7 +377,7 @@ def test_a_network_that_was_cut(cluster: real.Cluster) -> None:
     with contextlib.closing(cable), (cluster.folder / "standby/postgresql.auto.conf").open("a") as file:
         file.write(f"primary_conninfo = 'host=127.0.0.1 port={cable.port} user=postgres'\n")
         file.flush()
-        cluster._ctl("standby", "reload")
+        cluster.control("standby", "reload")
         quiet = {"kind": "replication", "every": 0.25, "silent_seconds": [1, 2]}
         cluster.sql("ALTER SYSTEM SET wal_sender_timeout = '1s'")  # a word of it comes twice as often
         cluster.sql("SELECT pg_reload_conf()")
