@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# A fault on this host, and its end:
+#   fault.sh make NAME SECONDS   |   fault.sh undo NAME
+#
+# In the environment, for `make`: MADE and UNDONE, what bash does for each. The end comes by itself after SECONDS, whatever
+# has become of whoever made the fault.
+set -euo pipefail
+verb=$1 name=$2
+kept=/var/lib/lab-fault/$name
+
+if [ ! -e /etc/lab-host/ssh_host_ed25519_key ]; then
+  echo "$(hostname) is no host of a lab, and faults are made in a lab alone. Next: the playbook lab_up, and its inventory. Nothing was changed." >&2
+  exit 3
+fi
+
+undo() {
+  if [ -e "$kept" ]; then
+    bash "$kept/undo.sh"
+    rm -rf "$kept"
+  fi
+  systemctl stop "lab-fault-$name.timer" 2>/dev/null || true
+}
+
+case $verb in
+make)
+  undo
+  mkdir -p "$kept"
+  cp "$0" "$kept/fault.sh"
+  printf 'set -euo pipefail\n%s\n' "$UNDONE" >"$kept/undo.sh"
+  systemd-run --quiet --collect --unit="lab-fault-$name" --on-active="$3" bash "$kept/fault.sh" undo "$name"
+  bash -euo pipefail -c "$MADE"
+  ;;
+undo) undo ;;
+*)
+  echo "no such verb: $verb" >&2
+  exit 2
+  ;;
+esac
