@@ -6,7 +6,7 @@
 ROUNDS ?=
 ONLY ?=
 # What needs no lab.
-HERE := window verify_standard_1gb verify_standard_5gb sabotage backup_tps paging health green_faults
+HERE := window verify_standard_1gb verify_standard_5gb sabotage backup_tps paging health green_faults linter
 
 .PHONY: bench
 

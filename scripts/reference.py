@@ -190,7 +190,22 @@ def runbook_pages() -> dict[Path, str]:
         f"The {len(books)} scenarios of [playbooks/runbooks](../../playbooks/runbooks), by severity. How one is made:",
         "[writing a runbook](../writing-runbooks.md). What the times say is a budget, not a measurement.\n",
     ]
-    return {**pages, place / "README.md": "\n".join([*intro, page.index(books)])}
+    return {**pages, place / "README.md": "\n".join([*intro, page.index(books), *drilled_runbooks()])}
+
+
+def drilled_runbooks() -> list[str]:
+    """The chapter of what tests/bench/runbooks.py has measured; none before it has."""
+    path = TOP / "docs" / "runbooks-drilled.json"
+    if not path.exists():
+        return []
+    found = json.loads(path.read_text(encoding="utf-8"))
+    about = [
+        "## Drilled\n",
+        f"Faults made in the lab, one after the other, by `{found['command']}` ([all of it](../runbooks-drilled.json)).",
+        "*After* is from the fault until the runbook was named; *clients felt* is the longest time between two",
+        "acknowledged commits; *drill* is all of it, with what a lab needs to be whole again.\n",
+    ]
+    return [*about, page.drilled(found["runbooks"])]
 
 
 def fired_alerts() -> list[dict[str, t.Any]]:

@@ -34,10 +34,12 @@ import backup_tps  # noqa: E402
 import fired  # noqa: E402
 import forecast_error  # noqa: E402
 import green_faults  # noqa: E402
+import linter  # noqa: E402
 import paging  # noqa: E402
 import patroni  # noqa: E402
 import results  # noqa: E402
 import rounds  # noqa: E402
+import runbooks  # noqa: E402
 import sabotage  # noqa: E402
 import verify_standard  # noqa: E402
 import window  # noqa: E402
@@ -104,6 +106,9 @@ MEASUREMENTS = {
     "paging": Measurement(ours=paging.paged, rounds=3, here=True),
     "green_faults": Measurement(ours=green_faults.seen, reference=green_faults.total, rounds=3, here=True),
     "health": Measurement(ours=answering.agent, reference=answering.patroni, here=True),
+    "linter": Measurement(ours=linter.found, reference=linter.total, rounds=1, here=True),
+    "runbooks": Measurement(ours=runbooks.drilled, rounds=1),
+    "runbooks_by_hand": Measurement(ours=runbooks.by_hand, reference=runbooks.by_hand_possible, rounds=1),
     "fired": Measurement(ours=fired.fired, before=fired.set_up, after=rounds.remove, rounds=1),
     "members_lost": Measurement(ours=rounds.members_lost),
     "restore": Measurement(ours=rounds.restore, reference=rounds.raw_restore, before=rounds.sized(1)),

@@ -50,10 +50,28 @@ def drilled(bench: Bench) -> dict[str, float]:
     }
 
 
-def one(bench: Bench, name: str) -> dict[str, t.Any]:
+def by_hand(bench: Bench) -> dict[str, float]:
+    """One round: each that has commands for every step is followed by them alone."""
+    found = [one(bench, name, "-e", "resilience_drill_way=hand") for name in followed_by_hand()]
+    return {"runbooks_manual_verified": float(sum(line["verdict"] == "passed" for line in found))}
+
+
+def by_hand_possible(_bench: Bench) -> dict[str, float]:
+    return {"runbooks_manual_verified": float(len(followed_by_hand()))}
+
+
+def followed_by_hand(top: Path = TOP) -> list[str]:
+    """Runbooks with a procedure of their own, none of whose steps says why nobody does it by hand."""
+    texts = {
+        path.parent: (path.parent / "runbook.yml").read_text() for path in top.glob("playbooks/runbooks/*/respond.yml")
+    }
+    return sorted(folder.name for folder, text in texts.items() if "no_command:" not in text)
+
+
+def one(bench: Bench, name: str, *options: str) -> dict[str, t.Any]:
     """What a drill of it came to; its times are seconds since the fault, or as clients felt them."""
     begin = time.monotonic()
-    bench.play("drill", "-e", "resilience_drill_recognise=true", scenario=name, may_fail=True)
+    bench.play("drill", *(options or ("-e", "resilience_drill_recognise=true")), scenario=name, may_fail=True)
     report = bench.newest_report(name)
     folder = bench.folder / "evidence" / report["evidence"]["folder"] if report else None
     line = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shlex
 import typing as t
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks import flow
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.document import (
@@ -31,6 +31,7 @@ _SHAPES: t.Final = {
 }
 _DESTROYS = {"reversible": "can be undone", "data_loss": "may lose data"}
 _SUMMARY = "| scenario | severity | told by | RTO | RPO | engine | reviewed |\n|---|---|---|---|---|---|---|"
+_DRILLED = "| scenario | recognised first as | after | clients felt | rows lost | drill | on | verdict |\n|---|---|--:|--:|--:|--:|---|---|"
 
 
 def page(book: Runbook) -> str:
@@ -60,6 +61,24 @@ def index(books: Iterable[Runbook]) -> str:
         for book in sorted(books, key=lambda book: (book.severity, book.id))
     ]
     return "\n".join([_SUMMARY, *rows]) + "\n"
+
+
+def drilled(lines: Iterable[Mapping[str, t.Any]]) -> str:
+    """What came of the last drill of each, by the lines that the measurement of all of them has written."""
+    rows = [
+        f"| [{one['runbook']}]({one['runbook']}.md) | {one['recognised'] or 'by people'} | {_seconds(one['recognised_seconds'])} |"
+        f" {_seconds(one['rto_seconds'])} | {_count(one['lost_rows'])} | {_seconds(one['seconds'])} | {one['on']} | {one['verdict']} |"
+        for one in sorted(lines, key=lambda one: str(one["runbook"]))
+    ]
+    return "\n".join([_DRILLED, *rows]) + "\n"
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f} s"
+
+
+def _count(value: int | None) -> str:
+    return "unknown" if value is None else str(value)
 
 
 def diagram(book: Runbook) -> str:
