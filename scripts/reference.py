@@ -201,7 +201,8 @@ def drilled_runbooks() -> list[str]:
     found = json.loads(path.read_text(encoding="utf-8"))
     about = [
         "## Drilled\n",
-        f"Faults made in the lab, one after the other, by `{found['command']}` ([all of it](../runbooks-drilled.json)).",
+        "Faults made in the lab, one after the other, by",
+        f"`{found['command']}` ([all of it](../runbooks-drilled.json)).",
         "*After* is from the fault until the runbook was named; *clients felt* is the longest time between two",
         "acknowledged commits; *drill* is all of it, with what a lab needs to be whole again.\n",
     ]

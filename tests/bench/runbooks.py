@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, FraiseQL contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every runbook that can be drilled, one after the other on one lab: recognised, recovered, verified, and how long each took.
+"""Every runbook that can be drilled, one after the other on one lab: what came of each, and how long it took.
 
     make bench ONLY=runbooks       three quarters of an hour
 

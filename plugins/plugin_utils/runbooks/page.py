@@ -31,7 +31,10 @@ _SHAPES: t.Final = {
 }
 _DESTROYS = {"reversible": "can be undone", "data_loss": "may lose data"}
 _SUMMARY = "| scenario | severity | told by | RTO | RPO | engine | reviewed |\n|---|---|---|---|---|---|---|"
-_DRILLED = "| scenario | recognised first as | after | clients felt | rows lost | drill | on | verdict |\n|---|---|--:|--:|--:|--:|---|---|"
+_DRILLED = (
+    "| scenario | recognised first as | after | clients felt | rows lost | drill | on | verdict |\n"
+    "|---|---|--:|--:|--:|--:|---|---|"
+)
 
 
 def page(book: Runbook) -> str:
@@ -66,8 +69,9 @@ def index(books: Iterable[Runbook]) -> str:
 def drilled(lines: Iterable[Mapping[str, t.Any]]) -> str:
     """What came of the last drill of each, by the lines that the measurement of all of them has written."""
     rows = [
-        f"| [{one['runbook']}]({one['runbook']}.md) | {one['recognised'] or 'by people'} | {_seconds(one['recognised_seconds'])} |"
-        f" {_seconds(one['rto_seconds'])} | {_count(one['lost_rows'])} | {_seconds(one['seconds'])} | {one['on']} | {one['verdict']} |"
+        f"| [{one['runbook']}]({one['runbook']}.md) | {one['recognised'] or 'by people'} |"
+        f" {_seconds(one['recognised_seconds'])} | {_seconds(one['rto_seconds'])} | {_count(one['lost_rows'])} |"
+        f" {_seconds(one['seconds'])} | {one['on']} | {one['verdict']} |"
         for one in sorted(lines, key=lambda one: str(one["runbook"]))
     ]
     return "\n".join([_DRILLED, *rows]) + "\n"

@@ -49,10 +49,13 @@ def round_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *lines: dict[str, 
 def test_only_what_passed_was_drilled_and_only_its_own_name_is_right(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    found = round_of(
-        monkeypatch, tmp_path, line("a"), line("b", recognised="a", recognised_seconds=6.0), line("c", verdict="unknown"),
+    lines = [
+        line("a"),
+        line("b", recognised="a", recognised_seconds=6.0),
+        line("c", verdict="unknown"),
         line("d", recognised=None, recognised_seconds=None),
-    )  # fmt: skip
+    ]
+    found = round_of(monkeypatch, tmp_path, *lines)
     assert (found["runbooks_drilled"], found["runbooks_detect_first"]) == (3, 2)
     assert found["runbook_detection_median_seconds"] == 4.0
     assert len(json.loads((tmp_path / "drilled.json").read_text())["runbooks"]) == 4
