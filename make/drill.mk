@@ -6,6 +6,9 @@ SCENARIO ?= planned_switchover primary_crash primary_host_lost $(if $(filter pat
 REPEAT ?= 1
 # Variants, as options of ansible-playbook: OPTIONS="-e resilience_drill_primary_fault=frozen"
 OPTIONS ?=
+# MODE=training: a fault that TRAINEE does not know; OPTIONS="-e resilience_training_state=ended" ends it, given_up too.
+MODE ?=
+TRAINEE ?= $(USER)
 INVENTORY = .lab/inventory.yml
 ON_LAB = $(PLAYBOOK) -i $(INVENTORY) -e resilience_cluster=lab -e resilience_confirm=lab -e resilience_ha_engine=$(ENGINE) $(LAB)
 
@@ -18,6 +21,14 @@ ifdef CONTROLS
 # With CONTROLS=1 no disaster: each check is shown a fault, and has to find it.
 drill: .lab/protected-$(ENGINE)
 	$(ON_LAB) fraiseql.resilience.controls
+else ifeq ($(MODE),training)
+# A scenario is drawn, unless the command line names one.
+drill: .lab/protected-$(ENGINE)
+	@$(ON_LAB) fraiseql.resilience.training -e '{"resilience_trainee": "$(TRAINEE)"}' $(OPTIONS) \
+	  $(if $(findstring command line,$(origin SCENARIO)),-e resilience_scenario=$(SCENARIO))
+else ifneq ($(MODE),)
+drill:
+	@echo "There is no MODE=$(MODE). Possible: MODE=training, or none. Nothing was changed." >&2; exit 2
 else
 # Phases live on the terminal; a scenario that fails does not keep the others from being judged.
 drill: .lab/protected-$(ENGINE) ## Nine disasters, one table, signed evidence; or one: make drill SCENARIO=data_loss; or CONTROLS=1; ENGINE=patroni

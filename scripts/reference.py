@@ -183,8 +183,12 @@ def runbook_pages() -> dict[Path, str]:
     source, place = TOP / "playbooks" / "runbooks", TOP / "docs" / "runbooks"
     if not source.exists():
         return {}
-    books = [parsed(one.document, catalogue.schema(), one.folder) for one in catalogue.sources(source)]
-    pages = {place / f"{book.id}.md": page.page(book).replace("\n", f"\n\n{GENERATED}\n", 1) for book in books}
+    sources = catalogue.sources(source)
+    books = [parsed(one.document, catalogue.schema(), one.folder) for one in sources]
+    pages = {
+        place / f"{book.id}.md": page.page(book, catalogue.own(source, one)).replace("\n", f"\n\n{GENERATED}\n", 1)
+        for one, book in zip(sources, books, strict=True)
+    }
     intro = [
         f"# Runbooks\n\n{GENERATED}\n",
         f"The {len(books)} scenarios of [playbooks/runbooks](../../playbooks/runbooks), by severity. How one is made:",

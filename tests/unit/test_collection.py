@@ -27,7 +27,7 @@ RUNS = ("meta", "plugins", "roles", "playbooks")
 #: Playbooks that can take a service away or data with it.
 DESTRUCTIVE = {
     "switchover", "failover", "failback", "rejoin", "restore", "restore_commit", "repository_restore", "controls",
-    "retire_repository_key", "rotate_certificates", "rotate_repository_key",
+    "retire_repository_key", "rotate_certificates", "rotate_repository_key", "trainings/started",
 } | {
     f"drills/{path.stem}"
     for path in (TOP / "playbooks" / "drills").glob("*.yml")

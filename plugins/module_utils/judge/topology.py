@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery_end import lsn_to_int
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.verdict import Check, Verdict, worst
 
+#: What archive_command asks of pgBackRest, however that is called.
+ARCHIVE_PUSH = "archive-push"
+
 
 class Standing(str, enum.Enum):
     """What a member was seen as. Stable words: playbooks and dashboards depend on them."""
@@ -145,6 +148,10 @@ def _of_primary(primary: Member) -> t.Iterator[Hazard]:
     if primary.archiver.get("failing"):
         detail = f"{primary.name} cannot archive {primary.archiver['last_failed']}"
         yield Hazard("archiver_failing", Verdict.FAILED, detail)
+    command = primary.archiver.get("command")
+    if command is not None and ARCHIVE_PUSH not in command:
+        detail = f"{primary.name} has archive_command '{command}', which is not pgBackRest's"
+        yield Hazard("archive_command_foreign", Verdict.FAILED, detail)
 
 
 def _of_receivers(primary: Member, receivers: t.Mapping[str, str]) -> t.Iterator[Hazard]:

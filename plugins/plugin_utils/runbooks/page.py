@@ -37,8 +37,11 @@ _DRILLED = (
 )
 
 
-def page(book: Runbook) -> str:
-    """The whole page, without a title's comment of where it comes from."""
+def page(book: Runbook, own: Mapping[str, str]) -> str:
+    """The whole page, without a title's comment of where it comes from.
+
+    :param own: what the playbooks of the runbook's folder are called by.
+    """
     parts = [
         f"# {book.title}\n",
         *_about(book),
@@ -47,7 +50,7 @@ def page(book: Runbook) -> str:
         "A dotted way is for an outcome that is not known; a red step may destroy something.\n",
         "## Steps\n",
         *_preliminaries(book),
-        *(_step(book, number, step) for number, step in enumerate(book.steps, 1)),
+        *(_step(book, own, number, step) for number, step in enumerate(book.steps, 1)),
         "## Who is told\n",
         *_told(book),
         "## Afterwards\n",
@@ -115,10 +118,10 @@ def _words(text: str) -> str:
     return text.replace("&", "#amp;").replace('"', "#quot;").replace("<", "#lt;").replace(">", "#gt;")
 
 
-def typed(task: Task) -> str:
+def typed(task: Task, own: Mapping[str, str]) -> str:
     """The task as somebody types it on the control node."""
     if task.playbook is not None:
-        words = [f"ansible-playbook -i inventory.yml {COLLECTION}.{task.playbook}"]
+        words = [f"ansible-playbook -i inventory.yml {own.get(task.playbook, f'{COLLECTION}.{task.playbook}')}"]
         words += [f"-e {_quoted(f'{name}={_value(value)}')}" for name, value in task.variables.items()]
     else:
         words = [f"ansible -i inventory.yml {_quoted(_group(task.host))} -m {COLLECTION}.{task.module}"]
@@ -177,11 +180,11 @@ def _preliminaries(book: Runbook) -> Iterator[str]:
     yield ""
 
 
-def _step(book: Runbook, number: int, step: Step) -> str:
+def _step(book: Runbook, own: Mapping[str, str], number: int, step: Step) -> str:
     parts = [f"### {number}. {step.title}\n", _facts(step)]
     parts += [f"{step.text}\n"] if step.text else []
     parts += ["Keep: " + "; ".join(step.evidence) + ".\n"] if step.evidence else []
-    parts += [_ways(book, step)] if step.task or step.commands else []
+    parts += [_ways(book, own, step)] if step.task or step.commands else []
     if step.destructive != "none":
         people = "one person" if step.approvals == 1 else f"{step.approvals} people"
         back = f"Way back: {step.rollback}" if step.rollback else f"No way back: {step.irreversible}"
@@ -198,9 +201,9 @@ def _facts(step: Step) -> str:
     return f"*{step.type}, {step.phase}, {step.seconds} s{visits}*\n"
 
 
-def _ways(book: Runbook, step: Step) -> str:
+def _ways(book: Runbook, own: Mapping[str, str], step: Step) -> str:
     """Side by side. Markdown within a table of HTML is read where blank lines are around it."""
-    playbook = f"```sh\n{typed(step.task)}\n```" if step.task else "Nothing: only a person can do it."
+    playbook = f"```sh\n{typed(step.task, own)}\n```" if step.task else "Nothing: only a person can do it."
     typed_by_hand = [f"{tag(book.id, step.id)}"]
     for command in step.commands:
         typed_by_hand += [f"# on {command.host}", command.run.strip()]

@@ -33,6 +33,7 @@ KNOWN = Known(
     variables=frozenset({"resilience_cluster", "resilience_confirm", "resilience_accept_loss"}),
     units=frozenset({"pump.service", "pump@.service"}),
     links=frozenset({"docs/cellar.md#pumps"}),
+    hazards=frozenset({"flooded"}),
 )
 
 _TEXT = """

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import shlex
 import typing as t
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 #: What ends a command and begins another one.
 _ENDS = frozenset({"|", "||", "&&", ";"})
@@ -45,7 +45,8 @@ _UNLESS: t.Final[dict[str, re.Pattern[str]]] = {
     "curl": re.compile(r"-[a-zA-Z]*[XdFToOK]|--(?:request|data|form|upload|output|remote|json|config|post)"),
     "find": re.compile(r"-(?:delete|exec|execdir|ok|okdir|fprint\w*|fls)$"),
 }
-_PSQL_VALUES = frozenset({"-c", "--command"})
+#: Before a statement, also where it ends a word of several options.
+_PSQL_COMMAND = re.compile(r"--command|-[a-zA-Z]*c")
 #: Words of SQL that change something wherever they stand, also behind WITH.
 _CHANGING = re.compile(
     r"\b(?:insert|update|delete|merge|truncate|into|create|alter|drop|grant|revoke|copy|call|do|set|reset|lock|vacuum)\b",
@@ -55,16 +56,29 @@ _READING = re.compile(r"\s*(?:select|show|table|values|with)\b", re.IGNORECASE)
 _CALL = re.compile(r"\b([a-z_]\w*)\s*\(", re.IGNORECASE)
 #: Functions, and words that stand before a bracket, that change nothing.
 _FUNCTIONS = frozenset({
-    "any", "as", "avg", "coalesce", "count", "current_setting", "exists", "extract", "filter", "from", "in", "max",
-    "min", "now", "over", "pg_control_checkpoint", "pg_current_wal_lsn", "pg_database_size", "pg_is_in_recovery",
-    "pg_is_wal_replay_paused", "pg_last_wal_receive_lsn", "pg_last_wal_replay_lsn", "pg_last_xact_replay_timestamp",
-    "pg_size_pretty", "pg_wal_lsn_diff", "round", "sum", "to_char", "values", "where",
+    "any", "as", "avg", "cardinality", "coalesce", "count", "current_setting", "exists", "extract", "filter", "from",
+    "in", "left", "max", "min", "now", "over", "pg_blocking_pids", "pg_control_checkpoint", "pg_current_wal_lsn",
+    "pg_database_size", "pg_is_in_recovery", "pg_is_wal_replay_paused", "pg_last_wal_receive_lsn",
+    "pg_last_wal_replay_lsn", "pg_last_xact_replay_timestamp", "pg_read_file", "pg_size_pretty", "pg_wal_lsn_diff",
+    "round", "sum", "to_char", "unnest", "values", "where",
 })  # fmt: skip
 
 
 def parameters(text: str) -> set[str]:
     """The shell variables that a text reads."""
     return set(_PARAMETER.findall(text))
+
+
+def texts(value: t.Any) -> Iterator[str]:
+    """Each text that a value is or holds."""
+    if isinstance(value, Mapping):
+        for part in value.values():
+            yield from texts(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from texts(part)
+    else:
+        yield str(value)
 
 
 def readable(text: str) -> bool:
@@ -141,7 +155,7 @@ def _unprefixed(argv: Sequence[str]) -> Iterator[str]:
 
 
 def _sql_reason(rest: Sequence[str]) -> str | None:
-    statements = [rest[place + 1] for place, word in enumerate(rest[:-1]) if word in _PSQL_VALUES]
+    statements = [rest[place + 1] for place, word in enumerate(rest[:-1]) if _PSQL_COMMAND.fullmatch(word)]
     if not statements:
         return "psql without --command takes in whatever it is given"
     for sql in statements:

@@ -30,6 +30,8 @@ PHASES = ("response", "investigation", "mitigation", "recovery", "aftercare")
 #: What the objective counts: afterwards the service is back.
 COUNTED = PHASES[:-1]
 OUTCOMES = ("success", "failure", "unknown")
+#: Playbooks that a runbook's folder may have: the procedure, and the look whether all is well.
+OWN = ("respond", "verify")
 
 _TIMED = frozenset({"phase", "seconds", "next"})
 _WAYS = frozenset({"task", "command", "no_command"})
@@ -66,7 +68,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Task:
-    """A playbook, or a module on ``host``; with ``check`` as a plan. ``variables``: for a module, its options."""
+    """A playbook, or a module on ``host``; with ``check`` as a plan. ``variables``: for a module, its options.
+
+    The playbooks :data:`OWN` are those of the runbook's folder, where it has them.
+    """
 
     playbook: str | None
     module: str | None
@@ -85,10 +90,11 @@ class Command:
 
 @dataclass(frozen=True)
 class Branch:
-    """An answer to a decision's question, and the step that comes then."""
+    """An answer to a decision's question, and the step that comes then. ``test``: by what a program knows it."""
 
     when: str
     next: str
+    test: str = ""
 
 
 @dataclass(frozen=True)
@@ -137,12 +143,38 @@ class Query:
 
 
 @dataclass(frozen=True)
+class Sign:
+    """What speaks for a scenario: a component of agents in one of these states, a hazard, or one of some other signs.
+
+    ``at`` and ``hosts``: at which kind of host, and at how many of them; ``says``: what its reason has to hold.
+    """
+
+    component: str = ""
+    at: str = ""
+    states: tuple[str, ...] = ()
+    says: str = ""
+    hosts: str = ""
+    hazard: str = ""
+    any: tuple[Sign, ...] = ()
+    weight: int = 1
+
+
+@dataclass(frozen=True)
 class Contact:
     """Who is told for what, so many seconds after the alert if it lasts."""
 
     role: str
     purpose: str
     after_seconds: int
+
+
+@dataclass(frozen=True)
+class Drill:
+    """What clients may feel while it is drilled, and what that proves nothing about."""
+
+    outage: bool
+    failures: bool
+    not_tested: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -162,6 +194,7 @@ class Runbook:
     alerts: tuple[str, ...]
     queries: tuple[Query, ...]
     components: tuple[str, ...]
+    signs: tuple[Sign, ...]
     preconditions: tuple[str, ...]
     rto_seconds: int
     rpo_seconds: int
@@ -172,6 +205,7 @@ class Runbook:
     contacts: tuple[Contact, ...]
     questions: tuple[str, ...]
     references: tuple[str, ...]
+    drill: Drill | None = None
 
     @property
     def by_id(self) -> dict[str, Step]:
@@ -225,6 +259,7 @@ def built(document: Record) -> Runbook:
         alerts=tuple(detection["alerts"]),
         queries=tuple(Query(**one) for one in detection["queries"]),
         components=tuple(detection["components"]),
+        signs=tuple(map(_sign, detection.get("signs", ()))),
         preconditions=tuple(document["preconditions"]),
         rto_seconds=objectives["rto_seconds"],
         rpo_seconds=objectives["rpo_seconds"],
@@ -235,7 +270,17 @@ def built(document: Record) -> Runbook:
         contacts=tuple(Contact(one["role"], one["for"], one["after_seconds"]) for one in document["contacts"]),
         questions=tuple(document["questions"]),
         references=tuple(document["references"]),
+        drill=_drill(document["drill"]) if "drill" in document else None,
     )
+
+
+def _drill(given: Record) -> Drill:
+    return Drill(given["outage"], given["failures"], tuple(given["not_tested"]))
+
+
+def _sign(given: Record) -> Sign:
+    made = {"states": tuple(given.get("is", ())), "any": tuple(map(_sign, given.get("any", ())))}
+    return Sign(**{**{key: value for key, value in given.items() if key != "is"}, **made})
 
 
 def _step(given: Record) -> Step:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
-from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.document import Runbook
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.document import OWN, Runbook
 
 _UNIT = re.compile(r"([\w-]+)(@[\w$%{}.*-]*)?\.(service|timer|socket)\b")
 
@@ -24,11 +24,33 @@ class Module:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """The playbooks that lie beside a runbook's data, those of them that ask for an approval, and what they read."""
+
+    playbooks: frozenset[str] = frozenset()
+    approved: frozenset[str] = frozenset()
+    variables: frozenset[str] = frozenset()
+
+
+#: Of a runbook whose data lie alone.
+NOTHING = Beside()
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A test of a decision: the steps that it names; ``wrong``: why nobody can answer it."""
+
+    steps: frozenset[str] = frozenset()
+    wrong: str = ""
+
+
+@dataclass(frozen=True)
 class Known:
     """All that there is and that a runbook may name.
 
     ``approved``: playbooks that ask for an approval, where a site wants one. ``units``: as :func:`unit_names` gives
-    them. ``links``: those that lead somewhere; ``unseen``: those of which nobody could say.
+    them. ``links``: those that lead somewhere; ``unseen``: those of which nobody could say. ``expressions``: tests by
+    their text.
     """
 
     alerts: frozenset[str]
@@ -41,6 +63,8 @@ class Known:
     units: frozenset[str]
     links: frozenset[str]
     unseen: frozenset[str] = frozenset()
+    hazards: frozenset[str] = frozenset()
+    expressions: Mapping[str, Expression] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -50,6 +74,12 @@ class Context:
     known: Known
     today: date
     runbooks: frozenset[str]
+    beside: Beside = NOTHING
+
+    @property
+    def playbooks(self) -> frozenset[str]:
+        """Those that a task may name; one of the runbook's folder goes before one of the collection."""
+        return self.known.playbooks | self.beside.playbooks.intersection(OWN)
 
 
 #: Where, what is wrong, what would be right.

@@ -13,11 +13,17 @@ import re
 import typing as t
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.schema import Schema
-from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks import flow, graph, names, safety
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks import (
+    flow,
+    graph,
+    names,
+    safety,
+    signs,
+)
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.document import (
     Finding,
     Runbook,
@@ -25,35 +31,43 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks
     problems,
     tag,
 )
-from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.known import Context, Known, Rule
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.known import (
+    NOTHING,
+    Beside,
+    Context,
+    Known,
+    Rule,
+)
 
 #: Each code, and the rule that finds what it stands for.
-RULES: dict[str, Rule] = {**flow.RULES, **safety.RULES, **names.RULES}
+RULES: dict[str, Rule] = {**flow.RULES, **safety.RULES, **names.RULES, **signs.RULES}
 #: A tag as somebody typed it into a command.
 _TAG = re.compile(r"# DR: \S+")
 
 
 @dataclass(frozen=True)
 class Source:
-    """A document and the name of the folder that it lies in."""
+    """A document, the name of the folder that it lies in, and what else lies there."""
 
     folder: str
     document: t.Any
+    beside: Beside = NOTHING
 
 
 def lint(sources: Sequence[Source], schema: Schema, known: Known, today: date) -> list[Finding]:
     """Everything that is wrong, runbook by runbook. What is no runbook at all is judged by the schema alone."""
     found: list[Finding] = []
-    books: list[tuple[str, Runbook]] = []
+    books: list[tuple[Source, Runbook]] = []
     for source in sources:
         wrong = problems(source.document, schema, source.folder)
         found += wrong
         if not wrong:
-            books.append((source.folder, built(source.document)))
-    context = Context(known, today, frozenset(book.id for _folder, book in books))
-    for folder, book in books:
-        found += [Finding(code, folder, *fault) for code, rule in RULES.items() for fault in rule(book, context)]
-    return [*found, *_between(books)]
+            books.append((source, built(source.document)))
+    context = Context(known, today, frozenset(book.id for _source, book in books))
+    for source, book in books:
+        its = replace(context, beside=source.beside)
+        found += [Finding(code, source.folder, *fault) for code, rule in RULES.items() for fault in rule(book, its)]
+    return [*found, *_between([(source.folder, book) for source, book in books])]
 
 
 def _between(books: Sequence[tuple[str, Runbook]]) -> Iterator[Finding]:

@@ -6,13 +6,18 @@
 from __future__ import annotations
 
 import re
-import typing as t
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks import commands, promql
-from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.document import Runbook, Step, Task
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.document import (
+    OWN,
+    Runbook,
+    Step,
+    Task,
+)
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.known import (
     Context,
+    Expression,
     Fault,
     Known,
     Rule,
@@ -56,7 +61,7 @@ def _unknown_playbooks(book: Runbook, context: Context) -> Iterator[Fault]:
             continue
         if (step.task.playbook is None) == (step.task.module is None):
             yield f"step {step.id}", "its task is not one playbook or one module", "playbook, or module"
-        yield from _unknown(f"step {step.id}", "playbook", _some(step.task.playbook), context.known.playbooks)
+        yield from _unknown(f"step {step.id}", "playbook", _some(step.task.playbook), context.playbooks)
         yield from _unknown(f"step {step.id}", "module", _some(step.task.module), context.known.modules)
     for where, text in _all_texts(book):
         yield from _unknown(where, "playbook", _PLAYBOOK.findall(text), context.known.playbooks)
@@ -67,17 +72,18 @@ def _some(name: str | None) -> list[str]:
 
 
 def _unknown_variables(book: Runbook, context: Context) -> Iterator[Fault]:
+    variables = context.known.variables | context.beside.variables
     for step in book.steps:
         if step.task is not None:
-            yield from _unknown_of_task(f"step {step.id}", step.task, context.known)
+            yield from _unknown_of_task(f"step {step.id}", step.task, context.known, variables)
     for where, text in _all_texts(book):
-        yield from _unknown(where, "variable", _VARIABLE.findall(text), context.known.variables)
+        yield from _unknown(where, "variable", _VARIABLE.findall(text), variables)
 
 
-def _unknown_of_task(where: str, task: Task, known: Known) -> Iterator[Fault]:
+def _unknown_of_task(where: str, task: Task, known: Known, variables: Collection[str]) -> Iterator[Fault]:
     names, module = list(task.variables), known.modules.get(task.module or "")
     if task.playbook is not None:
-        yield from _unknown(where, "variable", names, known.variables)
+        yield from _unknown(where, "variable", names, variables)
     elif module is not None:
         yield from _unknown(where, f"option of {task.module}", names, module.options)
 
@@ -91,6 +97,30 @@ def _unknown_units(book: Runbook, context: Context) -> Iterator[Fault]:
 def _unknown_runbooks(book: Runbook, context: Context) -> Iterator[Fault]:
     for step in book.steps:
         yield from _unknown(f"step {step.id}", "runbook", [step.runbook] if step.runbook else [], context.runbooks)
+
+
+def _tests(book: Runbook, known: Known) -> Iterator[tuple[str, str, Expression]]:
+    for step in book.steps:
+        for branch in step.branches:
+            if branch.test in known.expressions:
+                yield f"step {step.id}", branch.test, known.expressions[branch.test]
+
+
+def _unreadable_tests(book: Runbook, context: Context) -> Iterator[Fault]:
+    for where, text, test in _tests(book, context.known):
+        if test.wrong:
+            yield where, f"nobody can answer {text!r}: {test.wrong}", "steps.<step>.outcome == 'failure', for example"
+
+
+def _tests_of_no_step(book: Runbook, context: Context) -> Iterator[Fault]:
+    for where, _text, test in _tests(book, context.known):
+        yield from _unknown(where, "step", sorted(test.steps), book.by_id)
+
+
+def _incomplete_folder(book: Runbook, context: Context) -> Iterator[Fault]:
+    for name in ("inject", *OWN) if book.drill is not None else ():
+        if name not in context.beside.playbooks:
+            yield "drill", f"its folder has no {name}.yml", "inject.yml, respond.yml and verify.yml, or no drill"
 
 
 def _broken_links(book: Runbook, context: Context) -> Iterator[Fault]:
@@ -121,7 +151,7 @@ def _read_by(step: Step) -> set[str]:
     if step.task is not None:
         # A group's hosts are those of the cluster.
         where = "$CLUSTER" if step.task.module is not None and step.task.host != "control" else ""
-        given += [where, step.task.host, *_texts(step.task.variables)]
+        given += [where, step.task.host, *commands.texts(step.task.variables)]
     return commands.parameters("\n".join(given))
 
 
@@ -143,19 +173,8 @@ def _all_texts(book: Runbook) -> Iterator[tuple[str, str]]:
     for step in book.steps:
         said = [step.title, step.text, step.no_command, step.rollback, step.irreversible, *step.evidence]
         said += [one.when for one in step.branches] + [one.run for one in step.commands]
-        said += list(_texts(step.task.variables)) if step.task else []
+        said += list(commands.texts(step.task.variables)) if step.task else []
         yield from ((f"step {step.id}", text) for text in said)
-
-
-def _texts(value: t.Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for part in value.values():
-            yield from _texts(part)
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from _texts(part)
-    else:
-        yield str(value)
 
 
 RULES: dict[str, Rule] = {
@@ -166,6 +185,9 @@ RULES: dict[str, Rule] = {
     "variable_unknown": _unknown_variables,
     "unit_unknown": _unknown_units,
     "runbook_unknown": _unknown_runbooks,
+    "test_unreadable": _unreadable_tests,
+    "test_of_no_step": _tests_of_no_step,
+    "folder_incomplete": _incomplete_folder,
     "link_broken": _broken_links,
     "parameter_undeclared": _undeclared,
     "parameter_unread": _unread,

@@ -13,9 +13,9 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.document import PHASES, Runbook, Step
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.flow import edges
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.known import (
+    Beside,
     Context,
     Fault,
-    Known,
     Rule,
 )
 
@@ -23,6 +23,8 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks
 READING_PLAYBOOKS = frozenset({
     "availability_report", "backup_report", "drill_summary", "keys", "repository_audit", "status",
 })  # fmt: skip
+#: What only looks, of a runbook's own folder.
+READING_OWN = "verify"
 #: People that have to approve before something destructive is done.
 _APPROVALS: t.Final = {"reversible": 1, "data_loss": 2}
 
@@ -30,19 +32,23 @@ _APPROVALS: t.Final = {"reversible": 1, "data_loss": 2}
 def _changing_checks(book: Runbook, context: Context) -> Iterator[Fault]:
     for step in book.steps:
         if step.type == "check":
-            for reason in [*_task_changes(step, context.known), *_command_changes(step)]:
+            for reason in [*_task_changes(step, context), *_command_changes(step)]:
                 yield f"step {step.id}", f"a check that changes something: {reason}", "what only looks, or an action"
 
 
-def _task_changes(step: Step, known: Known) -> Iterator[str]:
+def _task_changes(step: Step, context: Context) -> Iterator[str]:
     task = step.task
     if task is None or task.check:
         return
-    if task.playbook in known.playbooks and task.playbook not in READING_PLAYBOOKS:
+    if task.playbook in context.playbooks and not _only_looks(task.playbook, context.beside):
         yield f"playbook {task.playbook} without check"
-    module = known.modules.get(task.module or "")
+    module = context.known.modules.get(task.module or "")
     if module is not None and not module.reads:
         yield f"module {task.module} without check"
+
+
+def _only_looks(playbook: str | None, beside: Beside) -> bool:
+    return playbook in READING_PLAYBOOKS or (playbook == READING_OWN and playbook in beside.playbooks)
 
 
 def _command_changes(step: Step) -> Iterator[str]:
@@ -71,7 +77,8 @@ def _no_way(book: Runbook, _context: Context) -> Iterator[Fault]:
 def _understated(book: Runbook, context: Context) -> Iterator[Fault]:
     for step in book.steps:
         task = step.task
-        asks = task is not None and not task.check and task.playbook in context.known.approved
+        approved = context.known.approved | context.beside.approved
+        asks = task is not None and not task.check and task.playbook in approved
         if asks and step.type == "action" and step.destructive == "none":
             yield (
                 f"step {step.id}",

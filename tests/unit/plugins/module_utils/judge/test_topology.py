@@ -31,7 +31,7 @@ PRIMARY = Member(
     settings=SETTINGS,
     senders=[sender("pg-a2"), sender("pg-b1", sync_state="async")],
     slots=[{"name": "pg_a2", "active": True, "wal_status": "reserved"}],
-    archiver={"failing": False, "last_failed": None},
+    archiver={"failing": False, "last_failed": None, "command": "/usr/bin/pgbackrest --stanza=orders archive-push %p"},
 )
 STANDBY = Member(
     name="pg-a2",
@@ -67,6 +67,7 @@ FAULTS: dict[str, tuple[Member, Member]] = {
     "no_synchronous_standby": (PRIMARY._replace(senders=[sender("pg-a2", sync_state="async")]), STANDBY),
     "slot_lost": (PRIMARY._replace(slots=[{"name": "pg_a2", "active": False, "wal_status": "lost"}]), STANDBY),
     "archiver_failing": (PRIMARY._replace(archiver={"failing": True, "last_failed": "0" * 24}), STANDBY),
+    "archive_command_foreign": (PRIMARY._replace(archiver={"failing": False, "command": "false"}), STANDBY),
     "member_starting": (PRIMARY, STANDBY._replace(standing=Standing.STARTING)),
     "member_refused": (PRIMARY, STANDBY._replace(standing=Standing.REFUSED)),
 }

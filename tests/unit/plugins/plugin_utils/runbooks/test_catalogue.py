@@ -57,6 +57,17 @@ def test_playbooks_that_only_look_are_there_and_ask_nobody() -> None:
         assert re.search(r"nothing is changed|changes no host", text.split("- name:")[0], re.IGNORECASE), name
 
 
+def test_what_lies_beside_a_runbook_is_found() -> None:
+    paused = catalogue.source(catalogue.RUNBOOKS, "replay_paused")
+    assert paused.beside.playbooks == {"inject", "respond", "verify"}
+    assert paused.beside.approved == {"respond"}
+    called = catalogue.own(catalogue.RUNBOOKS, paused)
+    assert called == {name: f"fraiseql.resilience.runbooks.replay_paused.{name}" for name in ("respond", "verify")}
+    assert catalogue.own(Path("/srv/books"), paused)["respond"] == "/srv/books/replay_paused/respond.yml"
+    tests = [one for one in KNOWN.expressions if "steps.look.outcome" in one]
+    assert tests and not any(KNOWN.expressions[one].wrong for one in tests)
+
+
 def test_a_runbook_cannot_vouch_for_its_own_names() -> None:
     """What only a runbook names is not taken for something that a playbook reads."""
     assert "resilience_of_nobody" not in KNOWN.variables

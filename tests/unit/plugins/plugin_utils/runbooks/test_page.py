@@ -40,7 +40,7 @@ def test_words_do_not_end_a_label() -> None:
 
 
 def test_both_ways_of_a_step_stand_side_by_side(book: Runbook) -> None:
-    text = page.page(book)
+    text = page.page(book, {})
     assert "<th>with Ansible</th><th>by hand</th>" in text
     assert "# DR: cellar_wet/look\n# on $HOST\nsystemctl status pump@a.service | head -5\n```" in text
     assert "Not by hand: the wheel is rusty" in text
@@ -51,7 +51,7 @@ def test_both_ways_of_a_step_stand_side_by_side(book: Runbook) -> None:
 
 
 def test_what_it_is_about_stands_above(book: Runbook) -> None:
-    text = page.page(book)
+    text = page.page(book, {})
     assert "**sev1**: sev1 while corks float" in text
     assert "[CellarWet](../alerts.md#cellarwet)" in text
     assert "water stands:\n\n```promql\nsum by (rack) (water_litres) > 3\n```" in text
@@ -63,7 +63,7 @@ def test_what_it_is_about_stands_above(book: Runbook) -> None:
 
 def test_a_task_is_typed_so_that_ansible_reads_each_value_as_one() -> None:
     variables = {"resilience_cluster": "$CLUSTER", "resilience_accept_loss": "it is $WHY", "keep": True, "type": "full"}
-    typed = page.typed(Task("drain", None, "control", True, variables))
+    typed = page.typed(Task("drain", None, "control", True, variables), {})
     words = shlex.split(typed.replace("\\\n", " "))
     assert words[:4] == ["ansible-playbook", "-i", "inventory.yml", "fraiseql.resilience.drain"]
     assert words[-1] == "--check"
@@ -74,13 +74,24 @@ def test_a_task_is_typed_so_that_ansible_reads_each_value_as_one() -> None:
     ]  # fmt: skip
 
 
+def test_a_playbook_of_its_own_folder_is_called_by_its_place() -> None:
+    own = {name: f"fraiseql.resilience.runbooks.cellar_wet.{name}" for name in ("respond", "verify")}
+    verify = Task("verify", None, "control", False, {})
+    assert page.typed(verify, own).endswith(" fraiseql.resilience.runbooks.cellar_wet.verify")
+    assert page.typed(verify, {}).endswith(" fraiseql.resilience.verify")
+    given = document()
+    step(given, "drain")["task"]["playbook"] = "respond"
+    text = page.page(parsed(given, SCHEMA, "cellar_wet"), own)
+    assert "ansible-playbook -i inventory.yml fraiseql.resilience.runbooks.cellar_wet.respond \\\n" in text
+
+
 def test_a_module_runs_on_the_clusters_hosts_of_a_group() -> None:
-    typed = page.typed(Task(None, "level_info", "observers", False, {"rack": "$CLUSTER", "most": 3}))
+    typed = page.typed(Task(None, "level_info", "observers", False, {"rack": "$CLUSTER", "most": 3}), {})
     assert shlex.split(typed.replace("\\\n", " ")) == [
         "ansible", "-i", "inventory.yml", "$CLUSTER:&observers", "-m", "fraiseql.resilience.level_info",
         "-a", "rack='$CLUSTER' most=3",
     ]  # fmt: skip
-    assert '"$HOST"' in page.typed(Task(None, "level_info", "$HOST", False, {}))
+    assert '"$HOST"' in page.typed(Task(None, "level_info", "$HOST", False, {}), {})
 
 
 def test_the_index_has_a_row_for_each_by_severity(book: Runbook) -> None:

@@ -14,14 +14,18 @@ import pytest
 from sample_runbook import KNOWN, SCHEMA, TODAY, Record, document, step
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.document import Finding
-from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.known import Known
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.known import NOTHING, Beside, Known
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.lint import RULES, Source, lint
+from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks import expressions
 
 Fault = Callable[[Record], t.Any]
 
 
-def linted(*documents: Record, known: Known = KNOWN, folder: str = "") -> list[Finding]:
-    return lint([Source(folder or one["id"], one) for one in documents], SCHEMA, known, TODAY)
+def linted(*documents: Record, known: Known = KNOWN, folder: str = "", beside: Beside = NOTHING) -> list[Finding]:
+    tests = [branch["test"] for one in documents for step in one["steps"] for branch in step.get("branches", ())
+             if "test" in branch]  # fmt: skip
+    known = replace(known, expressions={text: expressions.read(text) for text in tests})
+    return lint([Source(folder or one["id"], one, beside) for one in documents], SCHEMA, known, TODAY)
 
 
 def edge(name: str, **to: str) -> Fault:
@@ -34,6 +38,18 @@ def field(name: str, **given: t.Any) -> Fault:
 
 def without(name: str, *keys: str) -> Fault:
     return lambda book: [step(book, name).pop(key) for key in keys]
+
+
+def sign(**given: t.Any) -> Fault:
+    return lambda book: book["detection"].update(signs=[given])
+
+
+def decided_by(test: str) -> Fault:
+    return lambda book: step(book, "choose")["branches"][0].update(test=test)
+
+
+def drilled(book: Record) -> None:
+    book["drill"] = {"outage": False, "failures": False, "not_tested": ["a flood"]}
 
 
 def typed(name: str, run: str) -> Fault:
@@ -129,6 +145,28 @@ FAULTS: list[tuple[str, str, Fault]] = [
     ("alert_unknown", "detection.alerts", lambda book: book["detection"]["alerts"].append("CellarDry")),
     ("metric_unknown", "detection.queries", asked("rate(wine[5m])")),
     ("component_unknown", "detection.components", lambda book: book["detection"]["components"].append("tap")),
+    ("sign_unclear", "detection.signs.0", sign(component="pump", hazard="flooded", **{"is": ["fail"]})),
+    ("sign_unclear", "detection.signs.0", sign(weight=3)),
+    ("sign_unclear", "detection.signs.0", sign(component="pump", at="gateway")),
+    ("sign_unclear", "detection.signs.0", sign(hazard="flooded", at="primary")),
+    ("sign_unclear", "detection.signs.0", sign(any=[{"hazard": "flooded"}], hosts="all")),
+    ("sign_unclear", "detection.signs.0.any.0", sign(any=[{"hazard": "flooded", "weight": 2}])),
+    ("sign_unknown", "detection.signs.0", sign(hazard="dry")),
+    ("sign_unknown", "detection.signs.0", sign(component="tap", **{"is": ["fail"]})),
+    ("sign_unknown", "detection.signs.0.any.1", sign(any=[{"hazard": "flooded"}, {"hazard": "dry"}])),
+    ("sign_impossible", "detection.signs.0", sign(component="pump", **{"is": ["gone"]})),
+    ("sign_impossible", "detection.signs.0", sign(component="agent", **{"is": ["fail"]})),
+    ("sign_impossible", "detection.signs.0", sign(component="power", **{"is": ["unknown"]})),
+    ("sign_unreadable", "detection.signs.0", sign(hazard="flooded", says="water (deep")),
+    ("schema", "detection.signs.0.at", sign(component="pump", at="cellar", **{"is": ["fail"]})),
+    ("schema", "detection.signs.0.weight", sign(hazard="flooded", weight=11)),
+    ("test_unreadable", "step choose", decided_by("steps.look.outcome ==")),
+    ("test_unreadable", "step choose", decided_by("look.outcome == 'failure'")),
+    ("test_unreadable", "step choose", decided_by("steps.look.verdict == 'failed'")),
+    ("test_unreadable", "step choose", decided_by("steps.look.outcome == 'failed'")),
+    ("test_of_no_step", "step choose", decided_by("steps.lok.outcome == 'failure'")),
+    ("folder_incomplete", "drill", drilled),
+    ("task_unknown", "step drain", lambda book: step(book, "drain")["task"].update(playbook="respond")),
     ("task_unknown", "step drain", lambda book: step(book, "drain")["task"].update(playbook="drian")),
     ("task_unknown", "step look", lambda book: step(book, "look")["task"].update(module="levels")),
     ("task_unknown", "step drain", lambda book: step(book, "drain")["task"].update(module="valve")),
@@ -173,6 +211,62 @@ def test_each_rule_was_shown_a_fault() -> None:
     shown = {code for code, _where, _fault in FAULTS}
     assert set(RULES) - shown == set()
     assert len(shown) >= 20
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {
+            "component": "pump",
+            "is": ["warn", "fail", "unknown"],
+            "at": "primary",
+            "says": "wet|deep",
+            "hosts": "several",
+        },
+        {"component": "agent", "is": ["gone"], "weight": 10},
+        {"component": "host", "is": ["pass", "gone"], "at": "repository", "hosts": "all"},
+        {"component": "power", "is": ["pass", "fail"]},
+        {"hazard": "flooded", "says": "rack 2", "hosts": "several"},
+        {"any": [{"hazard": "flooded"}, {"component": "pump", "is": ["fail"]}], "weight": 5},
+    ],
+)
+def test_a_sign_that_may_be_seen_has_no_finding(given: Record) -> None:
+    book = document()
+    book["detection"]["signs"] = [given]
+    assert linted(book) == []
+
+
+WHOLE = Beside(frozenset({"inject", "respond", "verify"}), frozenset({"respond"}), frozenset({"resilience_rack"}))
+
+
+def by_its_own(book: Record) -> None:
+    """The cellar has playbooks of its own, and a decision that needs nobody."""
+    drilled(book)
+    decided_by("steps.look.outcome == 'failure' and steps.look.said | select('search', 'rises') | list")(book)
+    step(book, "dry")["task"] = {"playbook": "verify", "variables": {"resilience_cluster": "$CLUSTER"}}
+    step(book, "drain")["task"] = {"playbook": "respond", "variables": {"resilience_rack": "$CLUSTER"}}
+
+
+def test_a_folder_with_its_own_playbooks_has_no_finding() -> None:
+    book = document()
+    by_its_own(book)
+    assert linted(book, beside=WHOLE) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "fault", "beside"),
+    [
+        ("folder_incomplete", lambda book: None, replace(WHOLE, playbooks=frozenset({"respond", "verify"}))),
+        ("task_unknown", lambda book: step(book, "dry").update(task={"playbook": "inject"}), WHOLE),
+        ("check_not_read_only", lambda book: step(book, "dry").update(task={"playbook": "respond"}), WHOLE),
+        ("danger_understated", field("drain", destructive="none"), WHOLE),
+    ],
+)
+def test_a_folders_own_playbooks_are_judged(code: str, fault: Fault, beside: Beside) -> None:
+    book = document()
+    by_its_own(book)
+    fault(book)
+    assert {one.code for one in linted(book, beside=beside)} == {code}
 
 
 def test_two_runbooks_of_one_name_and_two_tags_of_one_step() -> None:

@@ -1,0 +1,383 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What lies beside a runbook's data: a fault that bash can make, a procedure that asks first, a verification.
+
+What their statements do is tried on a real PostgreSQL, where one is installed; that all of it works together, by a lab.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import time
+import typing as t
+from pathlib import Path
+
+import jinja2
+import pytest
+import real_cluster as real
+import yaml
+from sample_cluster import Lab, Standing
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import detection
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.document import parsed
+from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks import catalogue
+
+Task = dict[str, t.Any]
+
+#: Those of resources and of who may connect.
+FOLDERS = (
+    "application_locked_out", "configuration_broken", "connections_exhausted", "lock_queue", "pool_exhausted",
+    "shared_memory_full",
+)  # fmt: skip
+INCLUDE = "ansible.builtin.include_tasks"
+EVIDENCE = "fraiseql.resilience.evidence"
+real_postgresql = pytest.mark.skipif(real.REASON is not None, reason=real.REASON or "")
+
+
+def plays(name: str, part: str) -> list[Task]:
+    found: list[Task] = yaml.safe_load((catalogue.RUNBOOKS / name / f"{part}.yml").read_text(encoding="utf-8"))
+    return found
+
+
+def tasks(items: t.Any) -> t.Iterator[Task]:
+    for item in items or []:
+        yield item
+        yield from tasks(item.get("block"))
+
+
+def of(name: str, part: str) -> list[Task]:
+    """The tasks of all its plays, in order."""
+    return [task for play in plays(name, part) for task in tasks(play.get("tasks"))]
+
+
+def filled(text: str, given: t.Mapping[str, t.Any]) -> str:
+    """As Ansible would: what a variable holds may name other ones."""
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
+    environment.filters["quote"] = shlex.quote
+    while "{{" in text:
+        text = environment.from_string(text).render(given)
+    return text
+
+
+# The fault ------------------------------------------------------------------------------------------------------------
+
+
+def fault(name: str) -> dict[str, str]:
+    """What bash is given, as on the primary of a lab."""
+    [task] = of(name, "inject")
+    assert task[INCLUDE] == "../../tasks/fault.yml"
+    given: dict[str, t.Any] = {
+        **task["vars"],
+        "cluster": {"primary": "pg-a1"},
+        "groups": {"gateways": ["observer"], "lab": ["observer"]},
+        "hostvars": {"pg-a1": {}, "observer": {}},
+        "inventory_hostname": "observer",
+        "resilience_cluster": "lab",
+        "psql": "cd / && runuser --user=postgres -- psql -XAtq",
+    }
+    return {key: filled(value, given) for key, value in given.items() if isinstance(value, str)}
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_fault_is_the_labs_and_ends_by_itself(name: str) -> None:
+    made = fault(name)
+    assert made["fault"] == name
+    for part in ("made", "undone"):
+        read = subprocess.run(["bash", "-n"], input=made[part], capture_output=True, text=True, check=False)
+        assert (read.returncode, read.stderr) == (0, ""), made[part]
+    # Twice, or where it was never made.
+    assert not re.search(r"DROP (?!\w+ IF EXISTS)", made["undone"])
+    assert "systemctl stop" not in made["undone"] or "|| true" in made["undone"]
+    # The unit that ends a fault by itself has the fault's own name.
+    units = re.findall(r"--unit=(\S+)", made["made"])
+    assert all(unit.startswith(f"lab-fault-{name}-") for unit in units)
+    if "program" in made:
+        compile(made["program"], name, "exec")
+        # What systemd would take for a variable.
+        assert "$" not in made["program"] and "%" not in made["program"]
+
+
+# The procedure --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_procedure_asks_first_and_is_sealed_last(name: str) -> None:
+    first, *_between, last = plays(name, "respond")
+    assert [task[INCLUDE] for task in first["tasks"]] == ["../../tasks/begin.yml"]
+    assert first["tasks"][0]["vars"] == {"operation": "respond", "runbook": name}
+    assert (last["ansible.builtin.import_playbook"], last["vars"]) == ("../end.yml", {"runbook": name})
+    second = of(name, "respond")[1]
+    assert second["fraiseql.resilience.confirmation"] == {"state": "given"}
+
+
+def changing(task: Task) -> bool:
+    """Whether it does more than look, in a run that is no plan."""
+    if INCLUDE in task:
+        return str(task[INCLUDE]).endswith("member_sql.yml") and not task["vars"].get("reads")
+    return bool({"ansible.builtin.include_role", "ansible.builtin.shell", "ansible.builtin.command"} & set(task))
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_evidence_is_kept_before_anything_is_changed(name: str) -> None:
+    found = of(name, "respond")
+    kept = [place for place, task in enumerate(found) if EVIDENCE in task]
+    changed = [place for place, task in enumerate(found) if changing(task)]
+    assert kept and changed and max(kept) < min(changed)
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_plan_is_shown_and_a_statement_of_a_plan_only_reads(name: str) -> None:
+    found = of(name, "respond")
+    assert any("ansible.builtin.debug" in task and task["when"] == "ansible_check_mode" for task in found)
+    for task in found:
+        if changing(task) and "ansible.builtin.include_role" not in task:
+            assert "not ansible_check_mode" in task["when"], task["name"]
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_verification_changes_nothing_and_says_what_it_found(name: str) -> None:
+    found = of(name, "verify")
+    assert not [task["name"] for task in found if changing(task) or EVIDENCE in task]
+    assert found[-1][INCLUDE] == "../../tasks/verified.yml"
+    # The judge of a drill asks the primary that this has found.
+    assert found[0][INCLUDE] == "../../tasks/primary_seen.yml"
+
+
+def statements() -> t.Iterator[tuple[str, str]]:
+    for name in FOLDERS:
+        for path in sorted((catalogue.RUNBOOKS / name).rglob("*.yml")):
+            yield f"{name}/{path.name}", path.read_text(encoding="utf-8")
+
+
+def test_nothing_is_ended_by_a_condition() -> None:
+    """PostgreSQL may call a function of a condition for rows that the others rule out: whom to end is chosen before."""
+    ends = r"pg_(?:cancel|terminate)_backend"
+    for where, text in statements():
+        for match in re.finditer(ends, text):
+            before = text[: match.start()]
+            assert re.search(r"(?:SELECT (?:pid, |count\()?|FILTER \(WHERE )$", before), f"{where}: {before[-60:]}"
+
+
+# What tells it from the others ----------------------------------------------------------------------------------------
+
+REFUSED = "FATAL:  remaining connection slots are reserved for roles with the SUPERUSER attribute"
+#: What the agents of a lab said of each fault, once it was there.
+SHOWN: dict[str, t.Callable[[Lab], Lab]] = {
+    "connections_exhausted": lambda lab: (
+        lab.fails("pg-a1", "login", f"resilience_probe gets no session: {REFUSED}")
+        .fails("pg-a1", "sessions", "197 of 197 connection slots are taken: 100 % (limit 95 %)")
+        .stands("pg-a1", Standing.UNSEEN, REFUSED)
+    ),
+    "lock_queue": lambda lab: lab.warns("pg-a1", "sessions", "8 wait for a lock, the longest: 6.1 s (warns at 5 s)"),
+    "pool_exhausted": lambda lab: (
+        lab.fails("observer", "pgbouncer", "7 wait for resilience/resilience_probe, with 20 of 20 in use; the longest: 6 s")
+        .fails("observer", "login", "resilience_probe gets no session: PostgreSQL gave no answer within the deadline")
+        .fails("observer", "heartbeat", "no row is written: PostgreSQL gave no answer within the deadline")
+    ),
+    "application_locked_out": lambda lab: (
+        lab.fails("pg-a1", "login", 'resilience_probe gets no session: FATAL:  pg_hba.conf rejects connection for host "pg-a1"')
+        .warns("observer", "pgbouncer", "1 wait for resilience/resilience_probe, with 0 of 20 in use; the longest: 1.48 s")
+        .fails("observer", "login", "resilience_probe gets no session: FATAL:  server login has been failing")
+        .fails("observer", "heartbeat", "no row is written: FATAL:  server login has been failing")
+    ),
+    "configuration_broken": lambda lab: lab.fails(
+        "pg-a1", "configuration", "/etc/postgresql/17/main/conf.d/resilience.conf, line 40: setting could not be applied"
+    ),
+    "shared_memory_full": lambda lab: lab.fails("pg-a1", "shared_memory", "/dev/shm: free: 3.03 % (limit 5 %)"),
+}  # fmt: skip
+
+
+def test_each_is_the_first_that_comes_to_mind_for_its_fault() -> None:
+    books = [parsed(one.document, catalogue.schema(), one.folder) for one in catalogue.sources()]
+    for name, show in SHOWN.items():
+        found = detection.ranked(books, show(Lab()).observed())
+        assert [one.book.id for one in found][:1] == [name], [(one.book.id, one.score) for one in found]
+        assert found[0].score > detection.THRESHOLD
+
+
+def test_an_agent_that_has_not_looked_again_yet_is_no_hindrance() -> None:
+    """Sessions are looked at each 5 s only."""
+    lab = SHOWN["connections_exhausted"](Lab()).finds("pg-a1", "sessions", [])
+    books = [parsed(one.document, catalogue.schema(), one.folder) for one in catalogue.sources()]
+    found = detection.ranked(books, lab.observed())
+    assert found[0].book.id == "connections_exhausted" and found[0].score > detection.THRESHOLD
+
+
+# What statements do ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cluster() -> t.Iterator[real.Cluster]:
+    with real.real_cluster() as found:
+        found.sql("CREATE ROLE app LOGIN; CREATE ROLE other LOGIN; CREATE TABLE orders (id int, number int);")
+        found.sql("INSERT INTO orders VALUES (1, 1); GRANT ALL ON orders TO app, other")
+        yield found
+
+
+class Session:
+    """One that lasts until :meth:`close`. What it is told is done one after the other."""
+
+    def __init__(self, cluster: real.Cluster, role: str, *statements: str) -> None:
+        argv = ["psql", "-XAtq", "-h", str(cluster.folder), "-p", str(cluster.port), "-U", role, "-d", "postgres"]
+        self.process = subprocess.Popen(
+            [*argv, "-v", "ON_ERROR_STOP=1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, cwd="/",
+        )  # fmt: skip
+        assert self.process.stdin is not None
+        self.process.stdin.write("SELECT pg_backend_pid();\n" + "".join(f"{one};\n" for one in statements))
+        self.process.stdin.flush()
+        assert self.process.stdout is not None
+        self.pid = int(self.process.stdout.readline())
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+def eventually(well: t.Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not well():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def looked(cluster: real.Cluster, name: str) -> t.Any:
+    path = catalogue.RUNBOOKS / name / "tasks" / "look.yml"
+    [task, *_others] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return json.loads(cluster.sql(task["vars"]["statement"]))
+
+
+def done(cluster: real.Cluster, name: str, title: str, given: t.Mapping[str, t.Any]) -> str:
+    """The statement of a procedure's task, with variables of its play."""
+    [statement] = [task["vars"]["statement"] for task in of(name, "respond") if task["name"] == title]
+    play = next(play for play in plays(name, "respond") if any(task["name"] == title for task in tasks(play.get("tasks"))))
+    return cluster.sql(filled(statement, {**play["vars"], **given}))
+
+
+def states(cluster: real.Cluster) -> dict[int, str]:
+    rows = cluster.sql("SELECT pid, state FROM pg_stat_activity WHERE usename IN ('app', 'other')").splitlines()
+    return {int(pid): state for pid, _bar, state in (row.partition("|") for row in rows)}
+
+
+@pytest.fixture
+def sessions() -> t.Iterator[list[Session]]:
+    found: list[Session] = []
+    yield found
+    for one in found:
+        one.close()
+
+
+@real_postgresql
+def test_whoever_holds_most_loses_the_sessions_that_were_idle_for_longest(
+    cluster: real.Cluster, sessions: list[Session]
+) -> None:
+    for _number in range(5):
+        sessions.append(Session(cluster, "app"))
+        eventually(lambda: states(cluster).get(sessions[-1].pid) == "idle")
+    sessions.append(Session(cluster, "app", "BEGIN", "SELECT 1"))
+    sessions.append(Session(cluster, "other"))
+    eventually(lambda: sorted(states(cluster).values()) == [*["idle"] * 6, "idle in transaction"])
+    slots = looked(cluster, "connections_exhausted")
+    assert [(one["role"], one["sessions"], one["idle"], one["kept"]) for one in slots["roles"]] == [
+        ("app", 6, 5, False), ("other", 1, 1, False), ("postgres", 1, 0, True),
+    ]  # fmt: skip
+    assert (slots["slots"], slots["used"], slots["in_recovery"]) == (97, 8, False)
+    title = "Its sessions that have been idle for longest end"
+    assert done(cluster, "connections_exhausted", title, {"holder": {"role": "app"}, "beyond": 3}) == "3"
+    eventually(lambda: set(states(cluster)) == {one.pid for one in sessions[3:]})
+
+
+@real_postgresql
+def test_a_queue_ends_with_whoever_holds_it_up_and_nobody_else(cluster: real.Cluster, sessions: list[Session]) -> None:
+    change = "UPDATE orders SET number = number + 1"
+
+    def begins(role: str, *statements: str, waiting: int) -> int:
+        sessions.append(Session(cluster, role, *statements))
+        pid = sessions[-1].pid
+        eventually(lambda: pid in states(cluster) and looked(cluster, "lock_queue")["waiting"] == waiting)
+        return pid
+
+    innocent = begins("app", "BEGIN", "SELECT 1", waiting=0)
+    root = begins("app", "BEGIN", change, waiting=0)
+    eventually(lambda: states(cluster) == {innocent: "idle in transaction", root: "idle in transaction"})
+    writer = begins("other", change, waiting=1)
+    schema_change = begins("other", "ALTER TABLE orders ADD COLUMN note text", waiting=2)
+    reader = begins("app", "SELECT count(*) FROM orders WHERE number = 42", waiting=3)
+    seen = {one["pid"]: one for one in looked(cluster, "lock_queue")["sessions"]}
+    assert {pid: set(one["waits_for"]) for pid, one in seen.items()} == {
+        root: set(), writer: {root}, schema_change: {root, writer}, reader: {schema_change},
+    }  # fmt: skip
+    assert seen[reader]["statement"] == "SELECT count(*) FROM orders WHERE number = ?"
+    assert seen[schema_change]["wants"] == "AccessExclusiveLock"
+
+    end, cancel = "Sessions end that others still wait for", "Schema changes that others wait behind are cancelled"
+    assert json.loads(done(cluster, "lock_queue", cancel, {})) == [schema_change]
+    eventually(lambda: states(cluster)[reader] == "idle" and looked(cluster, "lock_queue")["waiting"] == 1)
+    assert json.loads(done(cluster, "lock_queue", end, {"idle_seconds": 60})) == []
+    assert json.loads(done(cluster, "lock_queue", end, {"idle_seconds": 0})) == [root]
+    eventually(lambda: looked(cluster, "lock_queue")["waiting"] == 0 and states(cluster)[writer] == "idle")
+    assert states(cluster)[innocent] == "idle in transaction" and root not in states(cluster)
+
+
+@real_postgresql
+def test_what_holds_a_pool_that_is_waited_for_is_cancelled_and_then_ended(
+    cluster: real.Cluster, sessions: list[Session]
+) -> None:
+    sessions += [Session(cluster, role, "SELECT pg_sleep(60)") for role in ("app", "other")]
+    sessions += [Session(cluster, "app", "BEGIN", "SELECT 1"), Session(cluster, "app", "SELECT 1")]
+    asleep, others, open_transaction, idle = (one.pid for one in sessions)
+    expected = {asleep: "active", others: "active", open_transaction: "idle in transaction", idle: "idle"}
+    eventually(lambda: states(cluster) == expected)
+    given: dict[str, t.Any] = {"waited_for": ["postgres/app", "postgres/nobody's"], "seconds": 60}
+    cancel, end = "They are cancelled", "What goes on all the same ends with its session"
+    assert json.loads(done(cluster, "pool_exhausted", cancel, given)) == []
+    given["seconds"] = 0
+    assert sorted(json.loads(done(cluster, "pool_exhausted", cancel, given))) == sorted([asleep, open_transaction])
+    eventually(lambda: asleep not in states(cluster))  # this client gives up with its first error
+    given["held"] = [{"pid": asleep}, {"pid": open_transaction}]
+    assert json.loads(done(cluster, "pool_exhausted", end, given)) == [open_transaction]
+    eventually(lambda: states(cluster) == {others: "active", idle: "idle"})
+
+
+@real_postgresql
+def test_what_is_wrong_in_a_file_is_found_where_it_stands(cluster: real.Cluster) -> None:
+    auto, own = cluster.folder / "data/postgresql.auto.conf", cluster.folder / "data/postgresql.conf"
+    hba = cluster.folder / "data/pg_hba.conf"
+    before = {path: path.read_text() for path in (auto, own, hba)}
+    assert looked(cluster, "configuration_broken") == {"directory": str(own.parent), "wrong": [], "pending": []}
+    try:
+        cluster.write(auto, f"{before[auto]}max_connections = many\n")
+        cluster.write(own, f"{before[own]}work_mem = plenty\nmax_wal_senders = 7\n")
+        cluster.write(hba, f"host all app all reject\n{before[hba]}nonsense\n")
+        cluster.sql("SELECT pg_reload_conf()")
+        eventually(lambda: looked(cluster, "configuration_broken")["pending"] == ["max_wal_senders"])
+        wrong = looked(cluster, "configuration_broken")["wrong"]
+        assert {(one["file"], one["name"], one["known"]) for one in wrong} == {
+            (str(auto), "max_connections", True), (str(own), "work_mem", True), (str(hba), None, False),
+        }  # fmt: skip
+        rules = looked(cluster, "application_locked_out")
+        assert (rules["file"], rules["refusing"], len(rules["errors"])) == (str(hba), [1], 1)
+        cluster.sql('ALTER SYSTEM RESET "max_connections"')
+        assert str(auto) not in {one["file"] for one in looked(cluster, "configuration_broken")["wrong"]}
+    finally:
+        for path, text in before.items():
+            cluster.write(path, text)
+        cluster.sql("SELECT pg_reload_conf()")
+
+
+def test_what_takes_shared_memory_is_told_from_what_uses_it(tmp_path: Path) -> None:
+    for name, size in {"left": 2, "used": 3, "PostgreSQL.42": 4}.items():
+        (tmp_path / name).write_bytes(bytes(size * 1024 * 1024))
+    (tmp_path / "small").write_bytes(b"x")
+    path = catalogue.RUNBOOKS / "shared_memory_full" / "tasks" / "look.yml"
+    [task, *_others] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    script = task["ansible.builtin.shell"]["cmd"].replace("/dev/shm", str(tmp_path))
+    with (tmp_path / "used").open("rb"):
+        said = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert [int(word) > 0 for word in said[0].split()] == [True, True]
+    found = {file: (size, used) for size, _owner, used, file in (line.split(" ", 3) for line in said[1:])}
+    assert found == {str(tmp_path / "left"): ("2097152", "no"), str(tmp_path / "used"): ("3145728", "yes")}

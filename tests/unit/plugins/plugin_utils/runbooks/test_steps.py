@@ -1,0 +1,78 @@
+"""Which playbook or module does a step, and on which hosts."""
+
+from __future__ import annotations
+
+import json
+import types
+import typing as t
+from pathlib import Path
+
+import pytest
+from sample_runbook import SCHEMA, document, step
+
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks import walk
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.document import parsed
+from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks.steps import Cluster, Prepared, Steps
+
+LAB = Cluster("lab", ["pg-a1", "pg-b1", "obs"], {"members": "databases", "observers": "observers"})
+
+
+def prepared(
+    task: dict[str, t.Any],
+    own: dict[str, str] | None = None,
+    approval: str | None = None,
+    **parameters: t.Any,
+) -> Prepared:
+    given = document()
+    step(given, "look")["task"] = task
+    book = parsed(given, SCHEMA, "cellar_wet")
+    now = walk.standing({"cellar_wet": book}, "cellar_wet", [])
+    outer = t.cast("t.Any", types.SimpleNamespace())
+    known = {"CLUSTER": "lab", **parameters}
+    return Steps(outer, LAB, known, {"cellar_wet": own or {}}, approval, lambda _line: None).prepared(now)
+
+
+def test_a_playbook_of_the_collection_gets_its_variables() -> None:
+    found = prepared({"playbook": "failover", "check": True, "variables": {"resilience_cluster": "$CLUSTER"}})
+    assert found == Prepared("fraiseql.resilience.failover", {"resilience_cluster": "lab"}, True, 60)
+
+
+def test_a_playbook_of_its_own_folder_goes_before_one_of_the_collection() -> None:
+    assert prepared({"playbook": "verify"}).playbook == "fraiseql.resilience.verify"
+    own = {"verify": "/srv/books/cellar_wet/verify.yml"}
+    assert prepared({"playbook": "verify"}, own).playbook == "/srv/books/cellar_wet/verify.yml"
+    assert prepared({"playbook": "status"}, own).playbook == "fraiseql.resilience.status"
+
+
+@pytest.mark.parametrize(
+    ("host", "pattern"),
+    [
+        ("control", "localhost"),
+        ("observers", "lab:&observers"),
+        ("members", "lab:&databases"),
+        ("$HOST", "pg-a1,pg-b1"),
+    ],
+)
+def test_a_module_is_run_on_the_clusters_own_hosts(host: str, pattern: str) -> None:
+    found = prepared(
+        {"module": "certificate_info", "host": host, "variables": {"min_days": 21}}, HOST=["pg-a1", "pg-b1"]
+    )
+    [play] = t.cast("list[dict[str, t.Any]]", found.playbook)
+    assert play["hosts"] == pattern
+    assert play["tasks"][0]["fraiseql.resilience.certificate_info"] == {"min_days": 21}
+
+
+def test_a_host_of_another_cluster_is_refused() -> None:
+    with pytest.raises(InputError, match="lab has no such host") as refused:
+        prepared({"module": "certificate_info", "host": "$HOST"}, HOST="pg-x9")
+    assert refused.value.possible == "obs, pg-a1, pg-b1"
+
+
+def test_an_approval_goes_to_the_operation_that_it_is_for_and_to_no_other(tmp_path: Path) -> None:
+    request = tmp_path / "request.json"
+    request.write_text(json.dumps({"operation": "failover"}))
+    assert prepared({"playbook": "failover"}, approval=str(request)).variables == {}
+    assert prepared({"playbook": "rejoin"}, approval=str(request)).variables == {"resilience_approval": ""}
+    # What cannot be read is told by whoever asks for it.
+    assert prepared({"playbook": "rejoin"}, approval=str(tmp_path / "gone.json")).variables == {}
