@@ -102,8 +102,7 @@ class ActionModule(ActionBase):
                 f"the observer could not look: {told.get('msg')}", next_step="look from another observer"
             )
         gone = [host for host, one in told["seen"]["agents"].items() if not one["answered"]]
-        kinds = {**dict.fromkeys(told["seen"]["stores"], ("store",)), **inventory.kinds}
-        return observed(told["seen"], kinds, powers.of(gone, given["deadline"]))
+        return observed(told["seen"], inventory.kinds, powers.of(gone, given["deadline"]))
 
 
 def demand_times(given: Mapping[str, t.Any]) -> None:
@@ -190,7 +189,6 @@ class Inventory:
                 for host in watched
             },
             "hosts": {host: [self._address(host), int(self._of(host, "ansible_port", 22))] for host in self.kinds},
-            "stores": self._stores(),
             "alerts": self._prometheus(),
         }
 
@@ -203,15 +201,6 @@ class Inventory:
                 options = {str(key): str(value) for key, value in (agent.get("options") or {}).items()}
                 found[host] = Agent(str(agent["path"]), options)
         return found
-
-    def _stores(self) -> dict[str, list[t.Any]]:
-        """The object store of the second repository, as whoever archives into it calls it."""
-        return {
-            endpoint: [endpoint, int(self._of(host, "pgbackrest_s3_port", 443))]
-            for host, kinds in self.kinds.items()
-            if {"member", "repository"}.intersection(kinds)
-            and (endpoint := str(self._of(host, "pgbackrest_s3_endpoint", "")))
-        }
 
     def _prometheus(self) -> Result | None:
         """That of the observer that looks."""

@@ -62,9 +62,9 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         self._answer(result)
+        about = {"said": told(result._result), "error": result._result.get("error", ""), "ignored": ignore_errors}
         asks = str(result._task.action) in ASKING
-        said = told(result._result)
-        self._tell("failed", host=_host(result), task=_task(result), said=said, ignored=ignore_errors, asks=asks)
+        self._tell("failed", host=_host(result), task=_task(result), asks=asks, **about)
 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
         ignored = bool(result._task.ignore_unreachable)

@@ -12,8 +12,7 @@ short_description: Tell which runbook it is, and how severe, by what is wrong
 description:
   - Runs on an observer and looks at everything at once, each with a deadline. That is the health agent of every
     member, gateway and observer, what M(fraiseql.resilience.cluster_info) finds wrong with the cluster, whether SSH of
-    each host and the port of the object store answer, and the alerts that fire where
-    P(fraiseql.resilience.monitoring#role) is set up.
+    each host answers, and the alerts that fire where P(fraiseql.resilience.monitoring#role) is set up.
   - On the control node it compares what was seen with the signs of each runbook, and asks the fence agents of members
     whose health agent is gone whether their hosts are on.
   - Signs that are there speak for a runbook, signs that are not there against it; so does a little whatever else is

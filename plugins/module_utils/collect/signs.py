@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import Deadline
-from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.health.network import get, tcp
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.health.network import get
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.members import (
     COMMIT_TIMEOUTS,
     is_greeted,
@@ -40,16 +40,14 @@ ANSWER_PART = 0.5
 def look(places: Mapping[str, t.Any], descriptor: str, seconds: float) -> Record:
     """One look: agents, hosts, the cluster's hazards, and the alerts that fire.
 
-    :param places: ``agents``, the address of each; ``hosts``, where SSH of each should answer; ``stores``, where each
-        object store takes connections; ``alerts``, where Prometheus is asked, with the cluster's name and the files for
-        TLS; None where there is none.
+    :param places: ``agents``, the address of each; ``hosts``, where SSH of each should answer; ``alerts``, where
+        Prometheus is asked, with the cluster's name and the files for TLS; None where there is none.
     :param seconds: how long it may take, except that a primary which answers may take longer to commit.
     """
     answer = seconds * ANSWER_PART
     jobs: dict[str, Job] = {
         **{f"agent {name}": _bound(_agent, url, answer) for name, url in places["agents"].items()},
         **{f"host {name}": _bound(_greeted, place, answer) for name, place in places["hosts"].items()},
-        **{f"store {name}": _bound(_connected, place, answer) for name, place in places["stores"].items()},
         "cluster": _bound(_cluster, descriptor, answer),
     }
     if places["alerts"] is not None:
@@ -58,7 +56,6 @@ def look(places: Mapping[str, t.Any], descriptor: str, seconds: float) -> Record
     return {
         "agents": {name: _told(found[f"agent {name}"]) for name in places["agents"]},
         "hosts": {name: _told(found[f"host {name}"]) for name in places["hosts"]},
-        "stores": {name: _told(found[f"store {name}"]) for name in places["stores"]},
         "cluster": found["cluster"].value,
         "cluster_reason": found["cluster"].reason,
         "alerts": found["alerts"].value if "alerts" in found else None,
@@ -136,12 +133,6 @@ def _greeted(place: t.Sequence[t.Any], seconds: float) -> Record:
     if not is_greeted(address, int(port), seconds):
         raise UnknownError(f"SSH does not answer at {address}:{port}")
     return {"reason": "SSH answers"}
-
-
-def _connected(place: t.Sequence[t.Any], seconds: float) -> Record:
-    address, port = place
-    tcp(address, int(port), time.monotonic() + seconds)
-    return {"reason": "it takes connections"}
 
 
 def _cluster(descriptor: str, seconds: float) -> Record:

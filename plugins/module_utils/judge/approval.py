@@ -40,7 +40,7 @@ LOSING_SCENARIOS = frozenset({
 #: Operations that promote somebody while the old primary may still be alive.
 PROMOTING = frozenset({"drill", "failover"})
 #: What a playbook that runs others is approved with. A drill is approved with all that it does.
-CONTAINS: t.Final = {"failback": frozenset({"rejoin", "switchover"})}
+CONTAINS: t.Final = {"failback": frozenset({"rejoin", "switchover"}), "respond": frozenset({"rejoin"})}
 #: By scenario, what a drill still does once its own evidence is sealed.
 AFTER_DRILL: t.Final = {scenario: frozenset({"failback"}) for scenario in ("cross_region_restore", "region_lost")}
 #: Parameters that choose an end of the WAL which need not be the newest.

@@ -29,7 +29,6 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.observat
     POWER,
     PRIMARY,
     STANDBY,
-    STORE,
     UNKNOWN,
     Fact,
     Observation,
@@ -182,13 +181,9 @@ def _component(sign: Sign, seen: Observation) -> Compared:
 
 def _may_have(component: str, host: str, seen: Observation) -> bool:
     """Might a host show a component that nobody told anything about? Only who is gone is asked about its power."""
-    if component in (AGENT, STORE):
-        return False
-    if component == HOST:
-        return STORE not in seen.kinds[host]
     if component == POWER:
         return any((fact.name, fact.host, fact.status) == (AGENT, host, GONE) for fact in seen.facts)
-    return host in seen.dark
+    return component == HOST or (component != AGENT and host in seen.dark)
 
 
 def _count(sign: Sign, hosts: Sequence[str], seen: Observation) -> int:

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From what was looked at to facts that signs are compared with, and to who is the primary. Pure.
 
-Four components are no health agent's: ``agent`` is the agent itself, ``host`` is whether its agent or SSH answers
-there, ``power`` is what the fence agent says of a member whose agent is gone, and ``store`` is whether the object store
-takes connections. The last three explain, and are no fault by themselves: an observer need not reach SSH or the store.
+Three components are no health agent's: ``agent`` is the agent itself, ``host`` is whether its agent or SSH answers
+there, and ``power`` is what the fence agent says of a member whose agent is gone. The last two explain, and are no
+fault by themselves: an observer need not reach SSH.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 Record = Mapping[str, t.Any]
 
-AGENT, HOST, POWER, STORE = "agent", "host", "power", "store"
+AGENT, HOST, POWER = "agent", "host", "power"
 #: Components that no agent has.
-OF_HOSTS = (AGENT, HOST, POWER, STORE)
+OF_HOSTS = (AGENT, HOST, POWER)
 PRIMARY, STANDBY, MEMBER, GATEWAY, OBSERVER = "primary", "standby", "member", "gateway", "observer"
 PASS, WARN, FAIL, UNKNOWN, GONE = "pass", "warn", "fail", "unknown", "gone"
 #: The status of a component whose fault is another component's: it is no cause, and nobody knows how it would be.
@@ -45,7 +45,7 @@ class Fact:
     def wrong(self) -> bool:
         if self.source != "component":
             return True
-        return self.name not in (HOST, POWER, STORE) and self.status not in (PASS, INHERITED)
+        return self.name not in (HOST, POWER) and self.status not in (PASS, INHERITED)
 
     def __str__(self) -> str:
         if self.source == "hazard":
@@ -89,7 +89,7 @@ def observed(seen: Record, kinds: Mapping[str, t.Collection[str]], power: Mappin
     """The facts of one look.
 
     :param seen: what collect/signs.py has gathered.
-    :param kinds: by host, what the inventory calls it: member, gateway, observer, repository; or store.
+    :param kinds: by host, what the inventory calls it: member, gateway, observer, repository.
     :param power: whether a member's host is on, where its fence agent told.
     """
     cluster, agents = seen["cluster"], seen["agents"]
@@ -150,8 +150,6 @@ def _facts(seen: Record, hosts: Mapping[str, t.Collection[str]], power: Mapping[
         for name, component in (one["components"] or {}).items():
             yield _component(name, host, component)
     yield from _hosts(seen, hosts)
-    for name, one in seen["stores"].items():
-        yield Fact("component", STORE, name, PASS if one["answered"] else GONE, one["reason"])
     for host, on in power.items():
         yield Fact("component", POWER, host, PASS if on else FAIL, f"its fence agent says {'on' if on else 'off'}")
     for one in (seen["cluster"] or {"hazards": []})["hazards"]:

@@ -68,6 +68,7 @@ class Prepared:
     variables: Mapping[str, t.Any]
     check: bool
     seconds: int
+    looks: bool
 
 
 class Steps:
@@ -99,14 +100,15 @@ class Steps:
         :raises InputError: one of its parameters was not given, or names no host of the cluster.
         """
         step, task = now.step, t.cast("Task", now.step.task)
+        looks = step.type == "check" and not task.check
         described = now.book.parameters
         variables = filling.filled(task.variables, self._parameters, described)
         if task.playbook is None:
             play = [_play(self._hosts(task.host, described), str(task.module), variables)]
-            return Prepared(play, {}, task.check, step.seconds)
+            return Prepared(play, {}, task.check, step.seconds, looks)
         variables |= _approval_for(task.playbook, self._approval)
         playbook = self._own[now.book.id].get(task.playbook, f"{page.COLLECTION}.{task.playbook}")
-        return Prepared(playbook, variables, task.check, step.seconds)
+        return Prepared(playbook, variables, task.check, step.seconds, looks)
 
     def _hosts(self, host: str, described: Mapping[str, str]) -> str:
         """The pattern that chooses them: of a group, those that are this cluster's."""
@@ -136,7 +138,8 @@ class Steps:
                 _end(process)
             lines = told.read_bytes() if told.exists() else b""
         one_module = not isinstance(prepared.playbook, str)
-        ran = outcome.Ran(process.returncode, late, prepared.seconds, list(_told(lines)), output, one_module)
+        seen = list(_told(lines))
+        ran = outcome.Ran(process.returncode, late, prepared.seconds, seen, output, one_module, prepared.looks)
         return Result(outcome.judged(ran), time.monotonic() - begin, lines)
 
     def _started(self, call: Call, told: Path) -> subprocess.Popen[bytes]:

@@ -29,7 +29,6 @@ KINDS: dict[str, list[str]] = {
     "observer": ["gateway", "observer"],
     "repo-a": ["repository"],
 }
-STORE = "store-b"
 MEMBERS = [host for host, kinds in KINDS.items() if "member" in kinds]
 NOW = 1000.0
 SEEN_AT = "2026-11-27T09:00:00.000+00:00"
@@ -53,6 +52,7 @@ CHECKS: dict[str, dict[str, t.Any]] = {
         },
         "filesystem": {"kind": "filesystem", "paths": ["/"]},
         "shared_memory": {"kind": "filesystem", "paths": ["/dev/shm"]},
+        "store": {"kind": "tcp", "host": "store-b", "port": 8333},
     },
     "observer": {
         **_EVERYWHERE,
@@ -65,12 +65,13 @@ CHECKS: dict[str, dict[str, t.Any]] = {
     },
 }  # fmt: skip
 
-_READING = Reading(
+#: What a primary says of itself.
+LEADS = Reading(
     in_recovery=False, timeline=3, current_lsn="0/5000000", receive_lsn=None, replay_lsn=None, streaming=False,
     lag_bytes=None, system_identifier="77", fenced=False,
 )  # fmt: skip
 _STREAMING = replace(
-    _READING, in_recovery=True, current_lsn=None, receive_lsn="0/5000000", replay_lsn="0/5000000", streaming=True,
+    LEADS, in_recovery=True, current_lsn=None, receive_lsn="0/5000000", replay_lsn="0/5000000", streaming=True,
     lag_bytes=0,
 )  # fmt: skip
 _PRIMARY = Member(
@@ -96,12 +97,11 @@ class Lab:
 
     def __init__(self) -> None:
         self.members = {one.name: one for one in (_PRIMARY, _standby("pg-a2", "a"), _standby("pg-b1", "b"))}
-        self.readings: dict[str, Reading | str] = dict.fromkeys(MEMBERS, _STREAMING) | {"pg-a1": _READING}
+        self.readings: dict[str, Reading | str] = dict.fromkeys(MEMBERS, _STREAMING) | {"pg-a1": LEADS}
         self.looks: dict[str, dict[str, list[Finding] | str]] = {host: {} for host in CHECKS_OF}
         self.gone: set[str] = set()
         self.silent: set[str] = set()
         self.power: dict[str, bool] = {}
-        self.store = True
         self.alerts: list[dict[str, str]] | None = None
         self.alerts_reason = ""
         self.cluster_reason = ""
@@ -214,7 +214,7 @@ class Lab:
             return None
         reading = self.readings[host]
         if isinstance(reading, str) and reading == HANGS:
-            last = _READING if host == "pg-a1" else _STREAMING
+            last = LEADS if host == "pg-a1" else _STREAMING
             return Result(NOW - 10, SEEN_AT, last, None)
         if isinstance(reading, str):
             return Result(NOW - 0.05, SEEN_AT, None, reading)
@@ -241,7 +241,6 @@ class Lab:
                 }
                 for host in KINDS
             },
-            "stores": {STORE: {"answered": self.store, "reason": "it takes connections" if self.store else "refused"}},
             "cluster": None if self.cluster_reason else cluster,
             "cluster_reason": self.cluster_reason,
             "alerts": self.alerts,
@@ -254,7 +253,7 @@ class Lab:
         return {"answered": True, "reason": "it answers", **of_agent(self.healthz(host))}
 
     def observed(self) -> Observation:
-        return observed(self.seen(), {**KINDS, STORE: ["store"]}, self.power)
+        return observed(self.seen(), KINDS, self.power)
 
 
 #: The last reading of a member is old: PostgreSQL or its storage hangs.

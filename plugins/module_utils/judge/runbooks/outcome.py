@@ -6,7 +6,7 @@
 begun        the run has begun
 answer       a module of the collection answered; result
 shown        what a playbook says to people; said
-failed       a task failed; said, ignored, asks
+failed       a task failed; said, ignored, asks, and the error's class where it is one of this collection
 unreachable  a host was not to be reached; said, ignored
 ended        the run has ended; hosts, those that it was about
 """
@@ -19,6 +19,9 @@ from dataclasses import dataclass
 
 #: So much of what a run said stands in the record.
 LINES, LETTERS = 8, 500
+#: Errors after which nobody knows; and those after which a look has not seen anything.
+_NOBODY_KNOWS = frozenset({"UnknownError", "CommandTimedOut"})
+_SAW_NOTHING = _NOBODY_KNOWS | {"CommandError", "CommandFailed", "InputError"}
 
 Told = Mapping[str, t.Any]
 
@@ -28,7 +31,8 @@ class Ran:
     """A run of Ansible that is over.
 
     ``rc``: its exit status, below zero if a signal ended it; ``late``: whether it was ended since its time was over;
-    ``output``: the last lines that it printed; ``one_module``: whether it ran a module alone, whose verdict counts.
+    ``output``: the last lines that it printed; ``one_module``: whether it ran a module alone, whose verdict counts;
+    ``looks``: whether it was to look and nothing else.
     """
 
     rc: int
@@ -37,6 +41,13 @@ class Ran:
     told: Sequence[Told]
     output: Sequence[str]
     one_module: bool
+    looks: bool
+
+    def hides(self, one: Told) -> bool:
+        """Is it why nobody can say how things are?"""
+        if one["kind"] not in ("failed", "unreachable") or one["ignored"]:
+            return False
+        return one["kind"] == "unreachable" or one["error"] in (_SAW_NOTHING if self.looks else _NOBODY_KNOWS)
 
 
 @dataclass(frozen=True)
@@ -68,9 +79,18 @@ def _outcome(ran: Ran) -> tuple[str, list[str]]:
         return "unknown", [f"it was ended by signal {-ran.rc}"]
     if ran.rc == 0:
         return _of_good_end(ran)
-    stopped = any(one["kind"] == "unreachable" and not one["ignored"] for one in ran.told)
-    verdicts = list(_verdicts(ran.told))
-    return ("unknown" if stopped or verdicts[-1:] == ["unknown"] else "failure"), []
+    return _of_bad_end(ran), []
+
+
+def _of_bad_end(ran: Ran) -> str:
+    """What was told last of all counts: a playbook may go on without something, and judge in the end."""
+    found = "failure"
+    for one in ran.told:
+        if ran.hides(one):
+            found = "unknown"
+        for verdict in _verdicts([one]):
+            found = "unknown" if verdict == "unknown" else "failure"
+    return found
 
 
 def _of_good_end(ran: Ran) -> tuple[str, list[str]]:

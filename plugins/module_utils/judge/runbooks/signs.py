@@ -16,7 +16,6 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.observat
     OF_HOSTS,
     PASS,
     POWER,
-    STORE,
     UNKNOWN,
     WARN,
 )
@@ -24,7 +23,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.known import Context, Fault, Rule
 
 #: In which states a component of no agent can be seen; those of agents know all but the last one.
-_STATES = {AGENT: {PASS, GONE}, HOST: {PASS, GONE}, STORE: {PASS, GONE}, POWER: {PASS, FAIL}}
+_STATES = {AGENT: {PASS, GONE}, HOST: {PASS, GONE}, POWER: {PASS, FAIL}}
 _OF_AGENTS = {PASS, WARN, FAIL, UNKNOWN}
 
 

@@ -64,13 +64,7 @@ def test_each_host_of_the_cluster_is_looked_at_where_it_answers() -> None:
         "pg-a1": ["198.18.1.11", 2222], "pg-a2": ["pg-a2", 22], "pg-b1": ["fd00::1", 22], "observer": ["observer", 22],
         "repo-a": ["repo-a", 22],
     }  # fmt: skip
-    assert places["alerts"] is None and places["stores"] == {}
-
-
-def test_an_object_store_is_looked_at_by_the_name_that_archiving_has_for_it() -> None:
-    s3 = {"pgbackrest_s3_endpoint": "s3.example", "pgbackrest_s3_port": 8333}
-    assert inventory(pg_a1=s3, repo_a=s3).places()["stores"] == {"s3.example": ["s3.example", 8333]}
-    assert inventory(observer=s3).places()["stores"] == {}
+    assert places["alerts"] is None
 
 
 def test_prometheus_is_asked_where_there_is_one() -> None:

@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What a step's run tells: what failed and why, what modules answered, and nothing that is not to be logged."""
 
 from __future__ import annotations

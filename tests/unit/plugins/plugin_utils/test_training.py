@@ -31,8 +31,8 @@ from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks impor
 from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks.steps import Result
 
 OF = Training(
-    id="1", trainee="anna", cluster="lab", scenario="replay_paused", directory=str(catalogue.RUNBOOKS), seed="7", fault_seconds=3600,
-    begun_utc="2026-11-28T09:59:50.000000Z",
+    id="1", trainee="anna", cluster="lab", scenario="replay_paused", directory=str(catalogue.RUNBOOKS), seed="7",
+    fault_seconds=3600, begun_utc="2026-11-28T09:59:50.000000Z",
 )  # fmt: skip
 STATS = {"kind": "ended", "hosts": ["observer"], "stats": {training.FAULTS: [{"host": "pg-a1", "fault": "wet"}]}}
 

@@ -95,7 +95,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def places(**given: t.Any) -> dict[str, t.Any]:
-    return {"agents": {}, "hosts": {}, "stores": {}, "alerts": None, **given}
+    return {"agents": {}, "hosts": {}, "alerts": None, **given}
 
 
 def test_an_agent_is_heard_whether_it_is_well_or_not(cluster: Path) -> None:
@@ -122,7 +122,6 @@ def test_whoever_is_frozen_or_refuses_keeps_nobody_waiting(cluster: Path) -> Non
         asked = places(
             agents={"pg-a1": f"http://127.0.0.1:{frozen}", "pg-a2": f"http://127.0.0.1:{port}", "pg-b1": "http://127.0.0.1:1"},
             hosts={"pg-a1": ["127.0.0.1", frozen], "pg-a2": ["127.0.0.1", ssh], "repo-a": ["127.0.0.1", 1]},
-            stores={"there": ["127.0.0.1", port], "away": ["127.0.0.1", 1]},
             alerts={"host": "127.0.0.1", "port": frozen, "tls": None, "cluster": "orders"},
         )  # fmt: skip
         begin = time.monotonic()
@@ -136,7 +135,6 @@ def test_whoever_is_frozen_or_refuses_keeps_nobody_waiting(cluster: Path) -> Non
     assert {name: one["answered"] for name, one in seen["hosts"].items()} == {
         "pg-a1": False, "pg-a2": True, "repo-a": False,
     }  # fmt: skip
-    assert {name: one["answered"] for name, one in seen["stores"].items()} == {"there": True, "away": False}
     assert seen["alerts"] is None and seen["alerts_reason"]
     assert seen["cluster"]["hazards"] == []
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 import sample_runbook
-from sample_cluster import HANGS, MEMBERS, Lab, Standing
+from sample_cluster import HANGS, LEADS, MEMBERS, Lab, Standing
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import detection
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.detection import Match, Recognition
@@ -172,6 +172,8 @@ def test_who_was_primary_is_told_by_who_is_no_standby() -> None:
     found = detection.match(book("one", *gone), both)
     assert found.speaks_against == ()
     assert score(Lab().loses("pg-a1"), gone[1]) == 0.0
+    two_standbys = sign("agent", "gone", at="standby", hosts="several")
+    assert score(Lab().loses("pg-a1").loses("pg-a2"), two_standbys) == 0.0
     all_gone = sign("agent", "gone", at="standby", hosts="all")
     assert score(Lab().loses("pg-a1").loses("pg-a2"), all_gone) == 0.0
     assert score(Lab().loses("pg-a1").loses("pg-a2").loses("pg-b1"), all_gone) > 0.5
@@ -184,6 +186,9 @@ def test_who_is_primary_is_also_told_by_an_agent_alone() -> None:
     lab = Lab()
     lab.cluster_reason = "no descriptor"
     assert "primary" in lab.observed().kinds["pg-a1"]
+    # A primary that is fenced is none, whatever it last said.
+    lab.readings["pg-a1"] = replace(LEADS, fenced=True)
+    assert "primary" not in lab.observed().kinds["pg-a1"]
     two = Lab().stands("pg-b1", Standing.PRIMARY, "").observed()
     assert [host for host, kinds in two.kinds.items() if "primary" in kinds] == ["pg-a1", "pg-b1"]
 
@@ -284,8 +289,10 @@ def all_lost() -> Lab:
 
 
 def store_lost() -> Lab:
-    lab = not_archived(Lab())
-    lab.store = False
+    """What each member's agent sees at once; PostgreSQL notices a minute later."""
+    lab = Lab()
+    for name in MEMBERS:
+        lab.fails(name, "store", "store-b:8333 does not answer: Connection refused")
     return lab
 
 
@@ -365,7 +372,8 @@ SCENARIOS: list[tuple[str, str, Lab]] = [
     ("repository_lost", "at first", repository_lost()),
     ("repository_lost", "later", repository_lost().receiver_away()),
     ("ransomware", "", not_archived(Lab())),
-    ("store_unreachable", "", store_lost()),
+    ("store_unreachable", "at first", store_lost()),
+    ("store_unreachable", "later", not_archived(store_lost())),
     ("archiving_fails", "", not_archived(Lab(), "false")),
     ("certificate_expiry", "", Lab().warns("pg-a2", "certificate", "/host.crt ends in 20 days")),
     ("backup_corrupt", "", Lab().fires("VerificationFailed", "sev1")),

@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A test of a decision is read before anybody needs it, and answered by what was found."""
 
 from __future__ import annotations

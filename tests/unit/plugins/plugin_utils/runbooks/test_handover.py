@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A run that a step starts is like the one around it, and no secret is on its command line."""
 
 from __future__ import annotations

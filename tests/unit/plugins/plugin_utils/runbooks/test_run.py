@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A walk without any run of Ansible: how it goes on is told by whoever does the steps."""
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ class Doing:
     def prepared(self, now: walk.Standing) -> Prepared:
         if self.outcomes.get(now.where, [""])[0] == "missing":
             raise InputError("nobody said what $RACK is")
-        return Prepared(now.where, {}, False, now.step.seconds)
+        return Prepared(now.where, {}, False, now.step.seconds, False)
 
     def run(self, prepared: Prepared) -> Result:
         where = str(prepared.playbook)

@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Which playbook or module does a step, and on which hosts."""
 
 from __future__ import annotations
@@ -35,7 +38,7 @@ def prepared(
 
 def test_a_playbook_of_the_collection_gets_its_variables() -> None:
     found = prepared({"playbook": "failover", "check": True, "variables": {"resilience_cluster": "$CLUSTER"}})
-    assert found == Prepared("fraiseql.resilience.failover", {"resilience_cluster": "lab"}, True, 60)
+    assert found == Prepared("fraiseql.resilience.failover", {"resilience_cluster": "lab"}, True, 60, False)
 
 
 def test_a_playbook_of_its_own_folder_goes_before_one_of_the_collection() -> None:

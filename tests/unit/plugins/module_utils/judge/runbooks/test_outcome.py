@@ -16,7 +16,8 @@ ENDED: Told = {"kind": "ended", "hosts": ["pg-a1"], "stats": {}}
 
 
 def failed(said: str = "it is wet", **more: t.Any) -> Told:
-    return {"kind": "failed", "host": "pg-a1", "task": "Look", "said": said, "ignored": False, "asks": False, **more}
+    about = {"ignored": False, "asks": False, "error": ""}
+    return {"kind": "failed", "host": "pg-a1", "task": "Look", "said": said, **about, **more}
 
 
 def unreachable(*, ignored: bool = False) -> Told:
@@ -27,8 +28,9 @@ def answer(**result: t.Any) -> Told:
     return {"kind": "answer", "host": "obs", "task": "Look", "result": result}
 
 
-def ran(*told: Told, rc: int = 0, late: bool = False, one_module: bool = False, output: t.Sequence[str] = ()) -> Ran:
-    return Ran(rc, late, 30, told, output, one_module)
+def ran(*told: Told, rc: int = 0, output: t.Sequence[str] = (), **more: bool) -> Ran:
+    how = {"late": False, "one_module": False, "looks": False, **more}
+    return Ran(rc=rc, seconds=30, told=told, output=output, **how)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +44,9 @@ def ran(*told: Told, rc: int = 0, late: bool = False, one_module: bool = False, 
         (ran(answer(verdict="unknown"), answer(verdict="failed"), failed(), ENDED, rc=2), "failure",
          ("pg-a1: it is wet",)),
         (ran(unreachable(), ENDED, rc=4), "unknown", ("pg-b1: no route",)),
+        # What was judged in the end, without what could not be seen.
+        (ran(failed("dark", error="CommandFailed"), answer(verdict="failed"), failed(), ENDED, rc=2, looks=True),
+         "failure", ("pg-a1: dark", "pg-a1: it is wet")),
         # A host that a playbook can do without.
         (ran(unreachable(ignored=True), answer(verdict="failed"), failed(), ENDED, rc=2), "failure",
          ("pg-a1: it is wet",)),
@@ -75,6 +80,23 @@ def test_an_outcome_follows_from_what_was_told(of: Ran, outcome: str, said: tupl
 def test_the_verdict_of_a_module_alone_is_its_outcome(results: list[Told], outcome: str, said: tuple[str, ...]) -> None:
     found = judged(ran(*(answer(**one) for one in results), ENDED, one_module=True))
     assert (found.outcome, found.said) == (outcome, said)
+
+
+@pytest.mark.parametrize(
+    ("error", "of_a_look", "of_an_action"),
+    [
+        ("UnknownError", "unknown", "unknown"),
+        ("CommandTimedOut", "unknown", "unknown"),
+        ("CommandFailed", "unknown", "failure"),
+        ("InputError", "unknown", "failure"),
+        ("RefusedError", "failure", "failure"),
+        ("", "failure", "failure"),
+    ],
+)
+def test_a_look_that_saw_nothing_has_not_failed(error: str, of_a_look: str, of_an_action: str) -> None:
+    for looks, outcome in ((True, of_a_look), (False, of_an_action)):
+        assert judged(ran(failed(error=error), ENDED, rc=2, looks=looks)).outcome == outcome
+        assert judged(ran(failed(error=error, ignored=True), failed(), ENDED, rc=2, looks=looks)).outcome == "failure"
 
 
 def test_a_step_that_was_not_let_is_not_done() -> None:
