@@ -30,6 +30,7 @@ from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks impor
     screen,
 )
 from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks.handover import Outer
+from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks.hands import Hands
 from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks.steps import Cluster, Steps
 from ansible_collections.fraiseql.resilience.plugins.plugin_utils.variables import ClusterVariables
 
@@ -46,6 +47,7 @@ ARGUMENTS: t.Final[dict[str, t.Any]] = {
     "cluster": {"type": "str"},
     "parameters": {"type": "dict", "default": {}},
     "answers": {"type": "dict", "default": {}},
+    "way": {"type": "str", "default": "ansible", "choices": ["ansible", "hand"]},
     "overdue": {"type": "str", "default": "warn", "choices": ["warn", "refuse"]},
     "anew": {"type": "bool", "default": False},
     "evidence_directory": {"type": "path", "default": "evidence"},
@@ -122,6 +124,7 @@ class _Work:
         self._cluster: str = given["cluster"]
         self._evidence = Path(given["evidence_directory"]).absolute()
         self._anew: bool = given["anew"]
+        self._way = {"ansible": Steps, "hand": Hands}[given["way"]]
         self._parameters = {filling.CLUSTER: self._cluster, **given["parameters"]}
         self._person = str(
             next((variables[name] for name in AWX_USERS if variables.get(name)), None)
@@ -210,7 +213,7 @@ class _Work:
     def _steps(self, lock: int | None) -> Steps:
         hosts = self._variables.get("groups", {}).get(self._cluster, ())
         groups = {group: str(self._setting(variable) or group) for group, variable in GROUPS.items()}
-        return Steps(
+        return self._way(
             self._action.outer(self._variables),
             Cluster(self._cluster, hosts, groups),
             self._parameters,

@@ -64,6 +64,13 @@ options:
         that it waits for.
     type: dict
     default: {}
+  way:
+    description:
+      - V(ansible) does each step by its playbook or module; V(hand) types its commands, as somebody with a shell alone
+        would, to prove that they lead to the same end. Exit status 0 is success, 1 failure, any other one unknown.
+    type: str
+    choices: [ansible, hand]
+    default: ansible
   overdue:
     description: Whether a runbook past its review date is refused, or only warned of.
     type: str
