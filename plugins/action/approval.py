@@ -49,6 +49,7 @@ VARIABLES: t.Final = {
 }
 ARGUMENTS: t.Final[dict[str, t.Any]] = {
     "operation": {"type": "str", "required": True},
+    "runbook": {"type": "str"},
     "cluster": {"type": "str", "required": True},
     **{name: {"type": "str"} for name in VARIABLES},
     "mode": {"type": "str", "choices": MODES},
@@ -79,7 +80,10 @@ class ActionModule(ActionBase):
         known = ClusterVariables(variables, given["cluster"], self._templar.template)
         mode = _mode(given["mode"] or known.setting(VARIABLES["mode"]))
         answer: Result = {"changed": False, "mode": mode, "needed": 0, "approvals": []}
-        subject = judge.Subject(given["operation"], given["cluster"], judge.bound(known.matching(judge.is_bound)))
+        parameters = judge.bound(known.matching(judge.is_bound))
+        if given["runbook"]:
+            parameters["resilience_runbook"] = given["runbook"]
+        subject = judge.Subject(given["operation"], given["cluster"], parameters)
         if (mode == "none" and not subject.overrides_fence) or _covered(subject):
             return answer
         answer["needed"] = subject.needed

@@ -34,6 +34,9 @@ options:
     description: The cluster that it is done to. Its hosts' variables go before those of the task's host.
     type: str
     required: true
+  runbook:
+    description: Whose procedure it is. An approval is then for that one alone.
+    type: str
   mode:
     description:
       - V(none) asks nobody. V(ssh) asks for signatures made with C(ssh-keygen). V(awx) asks AWX who approved the

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # A fault on this host, and its end:
-#   fault.sh make NAME SECONDS   |   fault.sh undo NAME
+#   fault.sh make NAME SECONDS   |   fault.sh undo NAME   |   fault.sh undo_all
 #
 # In the environment, for `make`: MADE and UNDONE, what bash does for each. The end comes by itself after SECONDS, whatever
 # has become of whoever made the fault.
 set -euo pipefail
-verb=$1 name=$2
-kept=/var/lib/lab-fault/$name
+verb=$1 name=${2-}
+place=/var/lib/lab-fault
+kept=$place/$name
 
 if [ ! -e /etc/lab-host/ssh_host_ed25519_key ]; then
   echo "$(hostname) is no host of a lab, and faults are made in a lab alone. Next: the playbook lab_up, and its inventory. Nothing was changed." >&2
@@ -31,6 +32,12 @@ make)
   bash -euo pipefail -c "$MADE"
   ;;
 undo) undo ;;
+undo_all)
+  for kept in "$place"/*; do
+    name=$(basename "$kept")
+    if [ -e "$kept/undo.sh" ]; then undo; fi
+  done
+  ;;
 *)
   echo "no such verb: $verb" >&2
   exit 2
