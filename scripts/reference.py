@@ -23,7 +23,8 @@ from pathlib import Path
 
 import yaml
 
-from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.document import parsed
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.document import Runbook, parsed
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.lint import Source
 from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks import catalogue, page
 
 TOP = Path(__file__).resolve().parent.parent
@@ -155,19 +156,23 @@ def alert_page() -> dict[Path, str]:
     alerts = [rule for group in rules["groups"] for rule in group["rules"] if "alert" in rule]
     told = {one["alert"]: one for one in fired_alerts()}
     rows = ["| alert | severity | at stake | says | after | told in the lab |", "|---|---|---|---|---|---|"]
-    chapters = []
+    chapters, books_there = [], [book for _source, book in runbooks()]
     for rule in alerts:
         name, labels, said = rule["alert"], rule["labels"], rule["annotations"]
         after = rule.get("for", "at once")
         link = f"[{name}](#{name.lower()})"
         summary, seen_after = cell(spoken(said["summary"])), f"{told[name]['seconds']:.0f} s" if name in told else ""
         rows.append(f"| {link} | {labels['severity']} | {labels['class']} | {summary} | {after} | {seen_after} |")
+        books = [f"[{book.id}](runbooks/{book.id}.md)" for book in books_there if name in book.alerts]
+        lead = f"**Runbooks:** {', '.join(books)}\n\n" if books else ""
         expression = f"```promql\n{rule['expr'].strip()}\n```"
         seen = ""
         if name in told:
             fault, seconds, text = (told[name][key] for key in ("fault", "seconds", "said"))
             seen = f'In the lab, told {seconds:.0f} s after the fault ({fault}): "{text}"\n\n'
-        chapters.append(f"## {name}\n\n{said['description']}\n\n**First:** {said['next']}\n\n{seen}{expression}\n")
+        chapters.append(
+            f"## {name}\n\n{said['description']}\n\n**First:** {said['next']}\n\n{lead}{seen}{expression}\n"
+        )
     parts = [
         f"# Alerts\n\n{GENERATED}\n",
         f"The {len(alerts)} rules of [role monitoring](../roles/monitoring/README.md). *N* is a number,",
@@ -181,20 +186,29 @@ def alert_page() -> dict[Path, str]:
 def runbook_pages() -> dict[Path, str]:
     """docs/runbooks: a page for each scenario, and their index."""
     source, place = TOP / "playbooks" / "runbooks", TOP / "docs" / "runbooks"
-    if not source.exists():
+    books = runbooks()
+    if not books:
         return {}
-    sources = catalogue.sources(source)
-    books = [parsed(one.document, catalogue.schema(), one.folder) for one in sources]
     pages = {
         place / f"{book.id}.md": page.page(book, catalogue.own(source, one)).replace("\n", f"\n\n{GENERATED}\n", 1)
-        for one, book in zip(sources, books, strict=True)
+        for one, book in books
     }
     intro = [
         f"# Runbooks\n\n{GENERATED}\n",
         f"The {len(books)} scenarios of [playbooks/runbooks](../../playbooks/runbooks), by severity. How one is made:",
         "[writing a runbook](../writing-runbooks.md). What the times say is a budget, not a measurement.\n",
     ]
-    return {**pages, place / "README.md": "\n".join([*intro, page.index(books), *drilled_runbooks()])}
+    return {
+        **pages,
+        place / "README.md": "\n".join([*intro, page.index(book for _source, book in books), *drilled_runbooks()]),
+    }
+
+
+def runbooks() -> list[tuple[Source, Runbook]]:
+    """Each with where it comes from."""
+    place = TOP / "playbooks" / "runbooks"
+    sources = catalogue.sources(place) if place.exists() else []
+    return [(one, parsed(one.document, catalogue.schema(), one.folder)) for one in sources]
 
 
 def drilled_runbooks() -> list[str]:
