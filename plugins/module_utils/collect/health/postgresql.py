@@ -123,15 +123,17 @@ SELECT name, path, (floor(random() * blocks) * 8192)::bigint FROM sized WHERE dr
 """
 
 #: A setting that waits for a restart and one whose value is impossible have the same error; only the first is pending.
+#: One that is in no file any more has an error without a file, and waits, too. After a restore these are the target's,
+#: which no restart would change anything by.
 CONFIGURATION = """
 SELECT 'wrong', format('pg_hba.conf, line %s: %s', line_number, error) FROM pg_hba_file_rules WHERE error IS NOT NULL
 UNION ALL
 SELECT 'wrong', format('%s, line %s: %s', sourcefile, sourceline, error) FROM pg_file_settings
- WHERE error IS NOT NULL
+ WHERE error IS NOT NULL AND sourcefile IS NOT NULL
    AND NOT (error = 'setting could not be applied'
             AND lower(name) IN (SELECT lower(name) FROM pg_settings WHERE pending_restart))
 UNION ALL
-SELECT 'pending', name FROM pg_settings WHERE pending_restart
+SELECT 'pending', name FROM pg_settings WHERE pending_restart AND name NOT LIKE 'recovery_target%'
 """
 
 #: io_error, data_corrupted, index_corrupted.
