@@ -162,7 +162,7 @@ class ActionModule(ActionBase):
                     outer, Cluster("", (), {}), parameters={}, own={}, approval=None,
                     show=lambda line: _put(file, line), keep=descriptor,
                 )  # fmt: skip
-                return steps.run(Prepared(playbook, variables, False, seconds))
+                return steps.run(Prepared(playbook, variables, check=False, seconds=seconds, looks=False))
 
         return play
 
