@@ -27,8 +27,10 @@ LAST = ("region_lost", "repository_lost", "cross_region_restore", "ransomware")
 
 
 def scenarios(top: Path = TOP) -> list[str]:
-    """Runbooks with a fault of their own."""
-    found = sorted(path.parent.name for path in (top / "playbooks" / "runbooks").glob("*/inject.yml"))
+    """Runbooks with a fault that is made by itself, or within a drill of their own."""
+    books = [path.parent for path in (top / "playbooks" / "runbooks").glob("*/runbook.yml")]
+    drills = {path.stem for path in (top / "playbooks" / "drills").glob("*.yml")}
+    found = sorted(book.name for book in books if (book / "inject.yml").exists() or book.name in drills)
     return [*(name for name in found if name not in LAST), *(name for name in LAST if name in found)]
 
 

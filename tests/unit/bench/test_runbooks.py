@@ -68,7 +68,7 @@ def test_where_nothing_was_recognised_there_is_no_sample(monkeypatch: pytest.Mon
 
 def test_each_with_a_fault_is_drilled_and_what_takes_most_comes_last() -> None:
     found = runbooks.scenarios()
-    assert {"replay_paused", "primary_crash"} <= set(found)
+    assert {"replay_paused", "primary_crash", "backup_corrupt"} <= set(found)
     assert [name for name in found if name in runbooks.LAST] == found[-len(runbooks.LAST) :]
 
 
