@@ -2,10 +2,18 @@
 
 SCENARIO ?= planned_switchover primary_crash primary_host_lost $(if $(filter patroni,$(ENGINE)),,region_lost) data_loss \
   $(if $(filter patroni,$(ENGINE)),,backup_corrupt repository_lost cross_region_restore ransomware)
+# SCENARIO=all: every runbook that has a fault to be made; those after which a lab needs most come last. Each has to be recognised.
+LONG := region_lost repository_lost cross_region_restore ransomware
+FAULTS := $(sort backup_corrupt $(patsubst playbooks/runbooks/%/inject.yml,%,$(wildcard playbooks/runbooks/*/inject.yml)))
+ifeq ($(SCENARIO),all)
+override SCENARIO := $(filter-out $(LONG),$(FAULTS)) $(LONG)
+override OPTIONS += -e resilience_drill_recognise=true
+endif
 # How often each of them is run; from three on, the table says how sure a zero is.
 REPEAT ?= 1
 # Variants, as options of ansible-playbook: OPTIONS="-e resilience_drill_primary_fault=frozen"
 OPTIONS ?=
+# MODE=hand: by what a runbook's page says that somebody types, where each of its steps can be done so.
 # MODE=training: a fault that TRAINEE does not know; OPTIONS="-e resilience_training_state=ended" ends it, given_up too.
 MODE ?=
 TRAINEE ?= $(USER)
@@ -26,16 +34,17 @@ else ifeq ($(MODE),training)
 drill: .lab/protected-$(ENGINE)
 	@$(ON_LAB) fraiseql.resilience.training -e '{"resilience_trainee": "$(TRAINEE)"}' $(OPTIONS) \
 	  $(if $(findstring command line,$(origin SCENARIO)),-e resilience_scenario=$(SCENARIO))
-else ifneq ($(MODE),)
+else ifneq ($(filter-out hand,$(MODE)),)
 drill:
-	@echo "There is no MODE=$(MODE). Possible: MODE=training, or none. Nothing was changed." >&2; exit 2
+	@echo "There is no MODE=$(MODE). Possible: MODE=training, MODE=hand, or none. Nothing was changed." >&2; exit 2
 else
 # Phases live on the terminal; a scenario that fails does not keep the others from being judged.
-drill: .lab/protected-$(ENGINE) ## Nine disasters, one table, signed evidence; or one: make drill SCENARIO=data_loss; or CONTROLS=1; ENGINE=patroni
+drill: .lab/protected-$(ENGINE) ## Nine disasters, one table, signed evidence; or one: make drill SCENARIO=data_loss; or SCENARIO=all; or CONTROLS=1; ENGINE=patroni
 	@series=$$(date -u +%Y%m%dT%H%M%SZ); \
 	for scenario in $$(for repetition in $$(seq $(REPEAT)); do echo $(SCENARIO); done); do \
 	  ANSIBLE_STDOUT_CALLBACK=fraiseql.resilience.recovery_clock $(ON_LAB) fraiseql.resilience.drill \
-	    -e resilience_scenario=$$scenario -e resilience_evidence_series=$$series $(OPTIONS) || true; \
+	    -e resilience_scenario=$$scenario -e resilience_evidence_series=$$series \
+	    $(if $(MODE),-e resilience_drill_way=$(MODE)) $(OPTIONS) || true; \
 	done; \
 	ANSIBLE_STDOUT_CALLBACK=fraiseql.resilience.recovery_clock $(ON_LAB) fraiseql.resilience.drill_summary \
 	  -e resilience_evidence_series=$$series -e resilience_repeat=$(REPEAT) \

@@ -15,7 +15,7 @@ import jinja2
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks import walk
-from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.document import Branch, Runbook, Task
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.document import Branch, Runbook
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.walk import Done, Standing
 from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks import expressions
 from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks.record import Record
@@ -197,7 +197,7 @@ class DryRun:
     def _step(self, now: Standing) -> Done | None:
         if now.step.type == "decision" or walk.asks(now.step):
             return self._by_person(now)
-        if now.step.type == "check" or t.cast("Task", now.step.task).check:
+        if now.step.type == "check" or (now.step.task is not None and now.step.task.check):
             return self._looked(now)
         self.supposed = True
         with contextlib.suppress(InputError):

@@ -99,7 +99,8 @@ class Steps:
 
         :raises InputError: one of its parameters was not given, or names no host of the cluster.
         """
-        step, task = now.step, t.cast("Task", now.step.task)
+        step = now.step
+        task: Task = t.cast("Task", step.task)
         looks = step.type == "check" and not task.check
         described = now.book.parameters
         variables = filling.filled(task.variables, self._parameters, described)

@@ -235,7 +235,9 @@ def test_a_setting_that_is_in_no_file_any_more_is_not_wrong(cluster: real.Cluste
         cluster.sql("ALTER SYSTEM RESET recovery_target_action")
         cluster.sql("SELECT pg_reload_conf()")
         agent.until("/healthz", lambda _code, body: body["components"]["configuration"]["own"] == "pass")
-        assert cluster.sql("SELECT count(*) FROM pg_file_settings WHERE error IS NOT NULL") == "1", "nothing to overlook"
+        assert cluster.sql("SELECT count(*) FROM pg_file_settings WHERE error IS NOT NULL") == "1", (
+            "nothing to overlook"
+        )
         cluster.sql("ALTER SYSTEM RESET max_wal_senders")
         cluster.sql("SELECT pg_reload_conf()")
         said = "a restart would change max_wal_senders"

@@ -23,7 +23,7 @@ CRASH, LOSS, PAUSED, LEAK = (
     Scenario("crash", "The primary has ended", "sev1"), Scenario("loss", "Somebody has destroyed data", "sev1"),
     Scenario("paused", "A standby | does not replay", "sev3"), Scenario("leak", "A key is known", "sev2"),
 )  # fmt: skip
-ALL = [PAUSED, LOSS, LEAK, CRASH]
+ALL = (PAUSED, LOSS, LEAK, CRASH)
 
 
 def drilled(scenario: Scenario, days_ago: float, verdict: str = "passed", operation: str = "drill") -> Drilled:
