@@ -19,7 +19,7 @@ undo() {
     bash "$kept/undo.sh"
     rm -rf "$kept"
   fi
-  systemctl stop "lab-fault-$name.timer" 2>/dev/null || true
+  if systemctl is-active --quiet "lab-fault-$name.timer"; then systemctl stop "lab-fault-$name.timer"; fi
 }
 
 case $verb in
