@@ -18,6 +18,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 
+from ansible_collections.fraiseql.resilience.plugins.plugin_utils.actions import answer_of
 from ansible_collections.fraiseql.resilience.plugins.plugin_utils.packed import pack
 
 #: What an entry can be; each but ``directory`` names what the file is made of.
@@ -137,15 +138,5 @@ class ActionModule(ActionBase):
         with tempfile.TemporaryDirectory(dir=str(constants.DEFAULT_LOCAL_TMP)) as folder:
             source = Path(folder) / Path(one.dest).name
             source.write_bytes(one.content)
-            task = self._task.copy()
-            task.args = {"src": str(source), "dest": one.dest, **permissions, "validate": one.validate}
-            copy = self._shared_loader_obj.action_loader.get(
-                "ansible.legacy.copy",
-                task=task,
-                connection=self._connection,
-                play_context=self._play_context,
-                loader=self._loader,
-                templar=self._templar,
-                shared_loader_obj=self._shared_loader_obj,
-            )
-            return t.cast("dict[str, t.Any]", copy.run(task_vars=variables))
+            options = {"src": str(source), "dest": one.dest, **permissions, "validate": one.validate}
+            return answer_of(self, "ansible.legacy.copy", options, variables)

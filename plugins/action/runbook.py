@@ -20,6 +20,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence impor
 from ansible_collections.fraiseql.resilience.plugins.module_utils.evidence.bundle import Bundle
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks import filling, walk
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.walk import Standing
+from ansible_collections.fraiseql.resilience.plugins.plugin_utils.actions import answer_of
 from ansible_collections.fraiseql.resilience.plugins.plugin_utils.evidence import current
 from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks import (
     catalogue,
@@ -98,22 +99,6 @@ class ActionModule(ActionBase):
 
     def show(self, text: str, colour: str | None = None) -> None:
         self._display.display(text, color=colour)
-
-    def evidence(self, variables: dict[str, t.Any], **options: t.Any) -> Result:
-        """What the action evidence answers."""
-        task = self._task.copy()
-        task.args = options
-        action = self._shared_loader_obj.action_loader.get(
-            "fraiseql.resilience.evidence",
-            task=task,
-            connection=self._connection,
-            play_context=self._play_context,
-            loader=self._loader,
-            templar=self._templar,
-            shared_loader_obj=self._shared_loader_obj,
-        )
-        answer: Result = action.run(task_vars=variables)
-        return answer
 
 
 class _Work:
@@ -205,7 +190,8 @@ class _Work:
             "not_tested": [f"{one['step']}, which is the word of {one['by']}: {one['outcome']}" for one in words],
             "details": {"runbook": self._what.root, "steps": kept.steps()},
         }
-        answer = self._action.evidence(self._variables, state="sealed", report=report)
+        sealing = {"state": "sealed", "report": report}
+        answer = answer_of(self._action, "fraiseql.resilience.evidence", sealing, self._variables)
         if answer.get("failed"):
             raise UnknownError(f"the evidence could not be sealed: {answer['msg']}", given=str(kept.bundle.path))
         return answer
