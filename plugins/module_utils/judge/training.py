@@ -33,8 +33,6 @@ VERDICT_OF: t.Final = {"success": Verdict.PASSED, "failure": Verdict.FAILED, "un
 LETTERS = 80
 
 Event = Mapping[str, t.Any]
-#: By host, the names of the faults that are there; None for one that could not be looked at.
-Left = Mapping[str, Collection[str] | None]
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ class Training:
     ended_utc: str = ""
     outcome: str = ""
     said: tuple[str, ...] = ()
-    left: Left | None = None
+    left: Mapping[str, Collection[str] | None] | None = None
     approved: Mapping[str, t.Any] | None = None
 
     def as_dict(self) -> dict[str, t.Any]:
