@@ -432,7 +432,7 @@ def test_whoever_says_nothing_is_hung_up_on(agent: Agent) -> None:
 
 
 def test_a_setting_that_is_in_no_file_any_more_is_not_wrong(cluster: real.Cluster, agent: Agent) -> None:
-    """As the target of a restore, which no restart would change anything by. The last test here, as it begins the server anew."""
+    """As the target of a restore, which no restart changes anything by. The last test: it begins the server anew."""
     for setting in ("recovery_target_action = 'promote'", "max_wal_senders = 7"):
         cluster.sql(f"ALTER SYSTEM SET {setting}")
     cluster.control("data", "restart", f"--log={cluster.folder}/data.log")
