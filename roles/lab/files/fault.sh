@@ -5,6 +5,8 @@
 # In the environment, for `make`: MADE and UNDONE, what bash does for each. The end comes by itself after SECONDS, whatever
 # has become of whoever made the fault.
 set -euo pipefail
+# Under a terminal of no height, psql would show one row by the page and wait for somebody to press a key.
+exec </dev/null
 verb=$1 name=${2-}
 place=/var/lib/lab-fault
 kept=$place/$name
@@ -16,7 +18,7 @@ fi
 
 undo() {
   if [ -e "$kept" ]; then
-    bash "$kept/undo.sh"
+    timeout 120 bash "$kept/undo.sh"
     rm -rf "$kept"
   fi
   if systemctl is-active --quiet "lab-fault-$name.timer"; then systemctl stop "lab-fault-$name.timer"; fi
@@ -29,13 +31,16 @@ make)
   cp "$0" "$kept/fault.sh"
   printf 'set -euo pipefail\n%s\n' "$UNDONE" >"$kept/undo.sh"
   systemd-run --quiet --collect --unit="lab-fault-$name" --on-active="$3" bash "$kept/fault.sh" undo "$name"
-  bash -euo pipefail -c "$MADE"
+  timeout 120 bash -euo pipefail -c "$MADE"
   ;;
 undo) undo ;;
 undo_all)
   for kept in "$place"/*; do
     name=$(basename "$kept")
-    if [ -e "$kept/undo.sh" ]; then undo; fi
+    if [ -e "$kept/undo.sh" ]; then
+      undo
+      echo "$name has ended"
+    fi
   done
   ;;
 *)

@@ -9,6 +9,7 @@ A script of its own with another place and another mark is run, since this machi
 from __future__ import annotations
 
 import os
+import pty
 import subprocess
 import typing as t
 from pathlib import Path
@@ -22,8 +23,22 @@ MARK, PLACE = "/etc/lab-host/ssh_host_ed25519_key", "/var/lib/lab-fault"
 
 
 def run(script: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """As Ansible does it by SSH, with a terminal where something might wait for a key."""
+    terminal, its_other_end = pty.openpty()
     argv = ["bash", str(script), *words]
-    return subprocess.run(argv, env={**os.environ, **more}, capture_output=True, text=True, timeout=30, check=False)
+    try:
+        return subprocess.run(
+            argv,
+            stdin=its_other_end,
+            env={**os.environ, **more},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    finally:
+        os.close(its_other_end)
+        os.close(terminal)
 
 
 @pytest.fixture
@@ -75,6 +90,19 @@ def test_a_fault_that_could_not_be_made_can_be_undone(host: Host, tmp_path: Path
     assert host("make", "one", "60", MADE="false", UNDONE=f"touch {tmp_path}/undone").returncode == 1
     assert host("undo_all").returncode == 0
     assert (tmp_path / "undone").exists()
+
+
+def test_nothing_in_it_waits_for_a_key(host: Host, tmp_path: Path) -> None:
+    """psql pages even one row under a terminal of no height, which CI's has."""
+    assert host("make", "one", "60", MADE="test ! -t 0 && ! read -r -t 5", UNDONE="test ! -t 0").returncode == 0
+    assert host("undo", "one").returncode == 0
+
+
+def test_it_says_what_it_has_ended(host: Host) -> None:
+    assert host("undo_all").stdout == ""
+    host("make", "one", "60", MADE="true", UNDONE="true")
+    assert host("undo_all").stdout == "one has ended\n"
+    assert host("undo_all").stdout == ""
 
 
 @pytest.mark.parametrize(
