@@ -118,10 +118,13 @@ def leashed(run: Runner) -> Runner:
 
 
 def on_leash(user: str | None, signal_name: str) -> list[str]:
-    """The words before a command that make it end, by this signal, with the process that starts it."""
+    """The words before a command that make it end, by this signal, with the process that starts it.
+
+    What a script starts in the background ignores SIGQUIT and SIGINT, and whatever that starts does, too: env ends it.
+    """
     other = user is not None and os.geteuid() == 0 and user != "root"
     become = [f"--reuid={user}", f"--regid={user}", "--init-groups"] if other else []
-    return ["setpriv", *become, f"--pdeathsig={signal_name}", "--"]
+    return ["setpriv", *become, f"--pdeathsig={signal_name}", "--", "env", f"--default-signal={signal_name}"]
 
 
 @contextlib.contextmanager

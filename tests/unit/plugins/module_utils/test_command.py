@@ -83,6 +83,16 @@ def test_what_runs_beside_ends_with_the_block_and_its_words_are_kept(tmp_path: P
     assert log.read_text() == "said\nerred\n"
 
 
+def test_it_ends_with_the_block_also_for_what_was_started_in_the_background(tmp_path: Path) -> None:
+    former = signal.signal(signal.SIGQUIT, signal.SIG_IGN)
+    try:
+        with command.beside(["sleep", "60"], output=str(tmp_path / "log"), patience=5) as process:
+            time.sleep(0.3)
+    finally:
+        signal.signal(signal.SIGQUIT, former)
+    assert process.poll() == -signal.SIGQUIT
+
+
 def test_what_does_not_end_when_asked_is_killed(tmp_path: Path) -> None:
     stubborn = ["sh", "-c", "trap '' QUIT; echo ready; while :; do sleep 0.1; done"]
     log = tmp_path / "log"
