@@ -54,7 +54,7 @@ def test_what_never_passed_comes_first_and_what_passed_last_comes_last(control: 
     assert (days["replay_paused"]["drilled"], days["replay_paused"]["verdict"]) == ("2026-09-02", "passed (training)")
     assert days["region_lost"]["verdict"] == "failed (drill)" and days["primary_crash"]["drilled"] == ""
     assert "is not what was sealed" in found["problems"][0]
-    assert found["left_out"]["certificate_expiry"].startswith("its folder has no inject.yml")
+    assert found["left_out"]["repository_key_leaked"].startswith("its folder has no inject.yml")
     assert [(day["date"], day["leads"]) for day in found["plan"][:3]] == [
         ("2027-01-05", "anna"), ("2027-01-12", "ben"), ("2027-01-19", "anna"),
     ]  # fmt: skip
