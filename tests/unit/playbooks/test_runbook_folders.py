@@ -8,6 +8,7 @@ What their statements do is tried on a real PostgreSQL, where one is installed; 
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 import re
@@ -170,6 +171,24 @@ def test_nothing_is_ended_by_a_condition() -> None:
         for match in re.finditer(ends, text):
             before = text[: match.start()]
             assert re.search(r"(?:SELECT (?:pid, |count\()?|FILTER \(WHERE )$", before), f"{where}: {before[-60:]}"
+
+
+def test_an_application_is_one_at_each_gateway_whatever_the_database_is_called() -> None:
+    path = catalogue.RUNBOOKS.parent / "tasks" / "application_session.yml"
+    [opened] = [task for task in yaml.safe_load(path.read_text(encoding="utf-8")) if "loop" in task]
+    assert opened["environment"]["PGDATABASE"] == "{{ knows.gateway.database }}"
+    assert not [word for word in opened["ansible.builtin.command"]["argv"] if "{{" in word]
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
+    others = environment.from_string(opened["vars"]["other_gateways"]).render(
+        groups={"orders": ["gw-b", "gw-a", "gw-c"], "gateways": ["gw-b", "gw-a", "gw-c", "another-clusters"]},
+        hostvars={"gw-a": {}, "gw-b": {"resilience_address": "fd00::2", "gateway_port": 7432}, "gw-c": {}},
+        knows={"gateway": {"host": "gw-a"}},
+        resilience_cluster="orders",
+    )
+    assert ast.literal_eval(others.strip()) == [
+        {"name": "gateway gw-b", "address": "fd00::2", "port": 7432},
+        {"name": "gateway gw-c", "address": "gw-c", "port": 6432},
+    ]
 
 
 # What tells it from the others ----------------------------------------------------------------------------------------
