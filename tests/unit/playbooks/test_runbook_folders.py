@@ -149,6 +149,13 @@ def test_a_plan_is_shown_and_a_statement_of_a_plan_only_reads(name: str) -> None
             assert "not ansible_check_mode" in task["when"], task["name"]
 
 
+@pytest.mark.parametrize("name", ["application_locked_out", "configuration_broken"])
+def test_a_server_reads_what_a_run_that_was_cut_off_has_written(name: str) -> None:
+    """A handler is forgotten with the run that notified it, and the next run finds nothing to change."""
+    [reload] = [task for task in of(name, "respond") if "pg_reload_conf()" in str(task.get("vars"))]
+    assert reload["when"] == "not ansible_check_mode"
+
+
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_verification_changes_nothing_and_says_what_it_found(name: str) -> None:
     found = of(name, "verify")
