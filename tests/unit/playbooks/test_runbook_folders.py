@@ -156,6 +156,13 @@ def test_a_server_reads_what_a_run_that_was_cut_off_has_written(name: str) -> No
     assert reload["when"] == "not ansible_check_mode"
 
 
+@pytest.mark.parametrize("name", ["application_locked_out", "configuration_broken"])
+def test_a_procedure_that_goes_on_without_a_member_does_not_end_well(name: str) -> None:
+    [mending] = [play for play in plays(name, "respond") if "members" in str(play.get("hosts"))]
+    assert "any_errors_fatal" not in mending
+    assert mending["tasks"][-1][INCLUDE] == "../../tasks/ended_everywhere.yml"
+
+
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_verification_changes_nothing_and_says_what_it_found(name: str) -> None:
     found = of(name, "verify")
