@@ -27,7 +27,7 @@ from sample_cluster import Lab
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import detection
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.document import parsed
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.topology import Standing
-from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks import catalogue
+from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks import catalogue, expressions
 
 Task = dict[str, t.Any]
 
@@ -257,6 +257,23 @@ def test_an_agent_that_has_not_looked_again_yet_is_no_hindrance() -> None:
     books = [parsed(one.document, catalogue.schema(), one.folder) for one in catalogue.sources()]
     found = detection.ranked(books, lab.observed())
     assert found[0].book.id == "connections_exhausted" and found[0].score > detection.THRESHOLD
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "taken"),
+    [
+        ("application_locked_out", f"the gateway: psql: error: {FAILING}; pg-a1: psql: error: {LOCKED_OUT}", True),
+        ("application_locked_out", 'the gateway: psql: error: connection to server at "gw" failed: refused', False),
+        ("configuration_broken", "pg-a1: /etc/postgresql/17/main/pg_hba.conf, line 9: invalid connection type", True),
+        ("configuration_broken", "pg-a1: max_wal_senders, shared_buffers", False),
+    ],
+)
+def test_what_was_seen_decides_alone_only_where_it_is_this_fault(name: str, said: str, taken: bool) -> None:
+    [source] = [one for one in catalogue.sources() if one.folder == name]
+    [decision] = [step for step in source.document["steps"] if step["type"] == "decision"]
+    [test] = [branch["test"] for branch in decision["branches"] if "test" in branch]
+    look = {"outcome": "failure", "said": [f"observer: {said}. Nothing was changed."]}
+    assert expressions.holds(test, {"look": look}) is taken
 
 
 # What statements do ---------------------------------------------------------------------------------------------------
