@@ -156,7 +156,7 @@ def test_a_server_reads_what_a_run_that_was_cut_off_has_written(name: str) -> No
     assert reload["when"] == "not ansible_check_mode"
 
 
-@pytest.mark.parametrize("name", ["application_locked_out", "configuration_broken"])
+@pytest.mark.parametrize("name", ["application_locked_out", "configuration_broken", "shared_memory_full"])
 def test_a_procedure_that_goes_on_without_a_member_does_not_end_well(name: str) -> None:
     [mending] = [play for play in plays(name, "respond") if "members" in str(play.get("hosts"))]
     assert "any_errors_fatal" not in mending
