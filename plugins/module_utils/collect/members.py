@@ -61,7 +61,8 @@ SELECT json_build_object(
       'retained_from', restart_lsn)), '[]') FROM pg_replication_slots WHERE slot_type = 'physical'),
   'archiver', (SELECT json_build_object('last_archived', last_archived_wal, 'last_failed', last_failed_wal,
       'failing', coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false),
-      'command', current_setting('archive_command')) FROM pg_stat_archiver)
+      'command', coalesce(nullif(current_setting('archive_library', true), ''), current_setting('archive_command')))
+      FROM pg_stat_archiver)
 ) FROM pg_is_in_recovery() AS in_recovery
 """
 

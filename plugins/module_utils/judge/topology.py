@@ -150,7 +150,7 @@ def _of_primary(primary: Member) -> t.Iterator[Hazard]:
         yield Hazard("archiver_failing", Verdict.FAILED, detail)
     command = primary.archiver.get("command")
     if command is not None and ARCHIVE_PUSH not in command:
-        detail = f"{primary.name} has archive_command '{command}', which is not pgBackRest's"
+        detail = f"{primary.name} archives by '{command}', not by pgBackRest's archive_command"
         yield Hazard("archive_command_foreign", Verdict.FAILED, detail)
 
 

@@ -31,6 +31,11 @@ _SHAPES: t.Final = {
 }
 _DESTROYS = {"reversible": "can be undone", "data_loss": "may lose data"}
 _SUMMARY = "| scenario | severity | told by | RTO | RPO | engine | reviewed |\n|---|---|---|---|---|---|---|"
+#: What commands take for granted.
+_TYPED = (
+    "By hand, ports and names are those that the roles have unless told otherwise: 5432, 6432 and 8008, database "
+    "`resilience`, users that begin with `resilience_`. Where a site has others, they are typed in their place."
+)
 _DRILLED = (
     "| scenario | recognised first as | after | clients felt | rows lost | drill | on | verdict |\n"
     "|---|---|--:|--:|--:|--:|---|---|"
@@ -175,6 +180,8 @@ def _preliminaries(book: Runbook) -> Iterator[str]:
         yield "| parameter | is |\n|---|---|"
         yield from (f"| `{name}` | {_cell(text)} |" for name, text in book.parameters.items())
         yield ""
+    if any(step.commands for step in book.steps):
+        yield _TYPED + "\n"
     yield "| phase | time | who is told what |\n|---|---|---|"
     yield from (f"| {name} | {phase.seconds} s | {_cell(phase.communication)} |" for name, phase in book.phases.items())
     yield ""

@@ -8,6 +8,7 @@ What their statements do is tried on a real PostgreSQL, where one is installed; 
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 import re
@@ -26,7 +27,7 @@ from sample_cluster import Lab
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import detection
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.document import parsed
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.topology import Standing
-from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks import catalogue
+from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks import catalogue, expressions
 
 Task = dict[str, t.Any]
 
@@ -148,6 +149,20 @@ def test_a_plan_is_shown_and_a_statement_of_a_plan_only_reads(name: str) -> None
             assert "not ansible_check_mode" in task["when"], task["name"]
 
 
+@pytest.mark.parametrize("name", ["application_locked_out", "configuration_broken"])
+def test_a_server_reads_what_a_run_that_was_cut_off_has_written(name: str) -> None:
+    """A handler is forgotten with the run that notified it, and the next run finds nothing to change."""
+    [reload] = [task for task in of(name, "respond") if "pg_reload_conf()" in str(task.get("vars"))]
+    assert reload["when"] == "not ansible_check_mode"
+
+
+@pytest.mark.parametrize("name", ["application_locked_out", "configuration_broken", "shared_memory_full"])
+def test_a_procedure_that_goes_on_without_a_member_does_not_end_well(name: str) -> None:
+    [mending] = [play for play in plays(name, "respond") if "members" in str(play.get("hosts"))]
+    assert "any_errors_fatal" not in mending
+    assert mending["tasks"][-1][INCLUDE] == "../../tasks/ended_everywhere.yml"
+
+
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_verification_changes_nothing_and_says_what_it_found(name: str) -> None:
     found = of(name, "verify")
@@ -170,6 +185,24 @@ def test_nothing_is_ended_by_a_condition() -> None:
         for match in re.finditer(ends, text):
             before = text[: match.start()]
             assert re.search(r"(?:SELECT (?:pid, |count\()?|FILTER \(WHERE )$", before), f"{where}: {before[-60:]}"
+
+
+def test_an_application_is_one_at_each_gateway_whatever_the_database_is_called() -> None:
+    path = catalogue.RUNBOOKS.parent / "tasks" / "application_session.yml"
+    [opened] = [task for task in yaml.safe_load(path.read_text(encoding="utf-8")) if "loop" in task]
+    assert opened["environment"]["PGDATABASE"] == "{{ knows.gateway.database }}"
+    assert not [word for word in opened["ansible.builtin.command"]["argv"] if "{{" in word]
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
+    others = environment.from_string(opened["vars"]["other_gateways"]).render(
+        groups={"orders": ["gw-b", "gw-a", "gw-c"], "gateways": ["gw-b", "gw-a", "gw-c", "another-clusters"]},
+        hostvars={"gw-a": {}, "gw-b": {"resilience_address": "fd00::2", "gateway_port": 7432}, "gw-c": {}},
+        knows={"gateway": {"host": "gw-a"}},
+        resilience_cluster="orders",
+    )
+    assert ast.literal_eval(others.strip()) == [
+        {"name": "gateway gw-b", "address": "fd00::2", "port": 7432},
+        {"name": "gateway gw-c", "address": "gw-c", "port": 6432},
+    ]
 
 
 # What tells it from the others ----------------------------------------------------------------------------------------
@@ -224,6 +257,23 @@ def test_an_agent_that_has_not_looked_again_yet_is_no_hindrance() -> None:
     books = [parsed(one.document, catalogue.schema(), one.folder) for one in catalogue.sources()]
     found = detection.ranked(books, lab.observed())
     assert found[0].book.id == "connections_exhausted" and found[0].score > detection.THRESHOLD
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "taken"),
+    [
+        ("application_locked_out", f"the gateway: psql: error: {FAILING}; pg-a1: psql: error: {LOCKED_OUT}", True),
+        ("application_locked_out", 'the gateway: psql: error: connection to server at "gw" failed: refused', False),
+        ("configuration_broken", "pg-a1: /etc/postgresql/17/main/pg_hba.conf, line 9: invalid connection type", True),
+        ("configuration_broken", "pg-a1: max_wal_senders, shared_buffers", False),
+    ],
+)
+def test_what_was_seen_decides_alone_only_where_it_is_this_fault(name: str, said: str, taken: bool) -> None:
+    [source] = [one for one in catalogue.sources() if one.folder == name]
+    [decision] = [step for step in source.document["steps"] if step["type"] == "decision"]
+    [test] = [branch["test"] for branch in decision["branches"] if "test" in branch]
+    look = {"outcome": "failure", "said": [f"observer: {said}. Nothing was changed."]}
+    assert expressions.holds(test, {"look": look}) is taken
 
 
 # What statements do ---------------------------------------------------------------------------------------------------

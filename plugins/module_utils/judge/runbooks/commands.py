@@ -60,7 +60,7 @@ _FUNCTIONS = frozenset({
     "in", "left", "max", "min", "now", "over", "pg_blocking_pids", "pg_control_checkpoint", "pg_current_wal_lsn",
     "pg_database_size", "pg_is_in_recovery", "pg_is_wal_replay_paused", "pg_last_wal_receive_lsn",
     "pg_last_wal_replay_lsn", "pg_last_xact_replay_timestamp", "pg_read_file", "pg_size_pretty", "pg_wal_lsn_diff",
-    "round", "sum", "to_char", "unnest", "values", "where",
+    "round", "substring", "sum", "to_char", "unnest", "values", "where",
 })  # fmt: skip
 
 

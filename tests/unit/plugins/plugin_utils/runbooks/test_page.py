@@ -46,6 +46,7 @@ def test_both_ways_of_a_step_stand_side_by_side(book: Runbook) -> None:
     assert "Not by hand: the wheel is rusty" in text
     assert "**Can be undone**; approved by one person. Way back: pour it back" in text
     assert "Keep: how high it stands." in text
+    assert "By hand, ports and names are those that the roles have unless told otherwise" in text
     assert "- failure → 7. Call the plumber" in text
     assert text.startswith("# The cellar is wet\n")
 
