@@ -73,10 +73,14 @@ def filled(value: t.Any, parameters: Mapping[str, t.Any], described: Mapping[str
         name = match[1] or match[2]
         if name not in parameters:
             raise missing([name], described)
-        given = parameters[name]
-        return ",".join(map(str, given)) if isinstance(given, list | tuple) else str(given)
+        return text(parameters[name])
 
     return _PARAMETER.sub(replaced, value)
+
+
+def text(given: t.Any) -> str:
+    """What a parameter holds as one word; of several hosts, their names with commas."""
+    return ",".join(map(str, given)) if isinstance(given, list | tuple) else str(given)
 
 
 def missing(names: Iterable[str], described: Mapping[str, str]) -> InputError:
