@@ -110,6 +110,7 @@ class _Work:
         self._evidence = Path(given["evidence_directory"]).absolute()
         self._anew: bool = given["anew"]
         self._way = {"ansible": Steps, "hand": Hands}[given["way"]]
+        library.demand_engine(what, str(self._setting("resilience_ha_engine") or "manual"))
         stanza = str(self._setting("resilience_stanza") or self._cluster)
         self._parameters = {filling.CLUSTER: self._cluster, filling.STANZA: stanza, **given["parameters"]}
         self._person = str(
