@@ -110,7 +110,9 @@ class _Work:
         self._evidence = Path(given["evidence_directory"]).absolute()
         self._anew: bool = given["anew"]
         self._way = {"ansible": Steps, "hand": Hands}[given["way"]]
-        self._parameters = {filling.CLUSTER: self._cluster, **given["parameters"]}
+        library.demand_engine(what, str(self._setting("resilience_ha_engine") or "manual"))
+        stanza = str(self._setting("resilience_stanza") or self._cluster)
+        self._parameters = {filling.CLUSTER: self._cluster, filling.STANZA: stanza, **given["parameters"]}
         self._person = str(
             next((variables[name] for name in AWX_USERS if variables.get(name)), None)
             or circumstances.operator(variables)["user"]

@@ -14,7 +14,7 @@ description:
     variables that decide what happens to data, wherever they are set. C(resilience_restore_*), C(resilience_candidate),
     C(resilience_candidate_region), C(resilience_home_region), C(resilience_lost_primary), C(resilience_lost_region),
     C(resilience_accept_loss), C(resilience_accept_unfenced), C(resilience_accept_unheld), C(resilience_scenario),
-    C(resilience_drill_region_fault), C(resilience_rejoin_keep), C(resilience_retire_generation) and
+    C(resilience_drill_region_fault), C(resilience_rejoin_keep), C(resilience_retire_generation), C(resilience_slot) and
     C(resilience_objectives).
   - One approver is needed, or two where data may be lost.
   - A failover with C(resilience_accept_unfenced) is refused without approval even where O(mode=none).

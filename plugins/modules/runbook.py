@@ -52,7 +52,7 @@ options:
     type: str
   parameters:
     description:
-      - What the runbook's parameters are, by name. V(CLUSTER) is known.
+      - What the runbook's parameters are, by name. V(CLUSTER) and V(STANZA) are known.
       - One that each way needs is asked for before anything is done, any other one when its step comes.
     type: dict
     default: {}

@@ -28,7 +28,7 @@ BOUND = frozenset({
     "resilience_candidate_region", "resilience_drill_region_fault", "resilience_home_region",
     "resilience_lost_primary", "resilience_lost_region", "resilience_objectives", "resilience_rejoin_keep",
     "resilience_repository_before", "resilience_repository_hide_newer", "resilience_retire_generation",
-    "resilience_scenario",
+    "resilience_scenario", "resilience_slot",
 })  # fmt: skip
 BOUND_PREFIX = "resilience_restore_"
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 import sys
 import typing as t
 from collections.abc import Iterator, Mapping, Sequence
@@ -113,7 +112,7 @@ def _extra_variables(folder: Path) -> Iterator[str]:
 
 
 def _demand_file(path: Path) -> None:
-    if not stat.S_ISREG(path.stat().st_mode):
+    if not path.is_file():
         raise InputError(
             "each step reads the variables of the command line again, and a pipe is read once",
             given=f"-e @{path}", possible="a file",

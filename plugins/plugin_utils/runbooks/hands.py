@@ -13,6 +13,7 @@ import re
 import typing as t
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks import filling
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.document import Command, tag
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.walk import Standing
 from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks.steps import Prepared, Result, Steps
@@ -74,6 +75,6 @@ def _play(name: str, hosts: str, command: Command, parameters: t.Mapping[str, t.
         "hosts": hosts,
         "gather_facts": False,
         "any_errors_fatal": True,
-        "environment": {key: str(value) for key, value in parameters.items()},
+        "environment": {key: filling.text(value) for key, value in parameters.items()},
         "tasks": [typed, ended],
     }

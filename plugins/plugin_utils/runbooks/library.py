@@ -83,6 +83,19 @@ def demand_sound(what: Chosen, today: date, *, refuse_overdue: bool) -> list[str
     return [str(one) for one in found]
 
 
+def demand_engine(what: Chosen, engine: str) -> None:
+    """
+    :raises InputError: who promotes in this cluster is not whom the runbook was written for.
+    """
+    if engine not in what.book.engines:
+        raise InputError(
+            f"this runbook is not for the engine {engine}: its steps would act past whoever promotes there",
+            given=f"{what.root}, resilience_ha_engine={engine}",
+            possible=", ".join(what.book.engines) or None,
+            next_step="take another runbook; Patroni mends most of what these are for by itself",
+        )
+
+
 def listing(directory: Path) -> tuple[list[Runbook], dict[str, str]]:
     """Each runbook, and by folder why others are none."""
     books: list[Runbook] = []

@@ -29,13 +29,15 @@ _SHAPES: t.Final = {
     "runbook": ("[(", ")]"),
     "end": ("([", "])"),
 }
+#: What a command takes for granted, by what stands in it.
+_SUPPOSED: t.Final = {
+    "-u postgres psql": "PostgreSQL is the host's only cluster of Debian (else `psql --cluster 17/orders`)",
+    ":8008/": "agents answer on port 8008, under the names of the inventory (health_port, resilience_address)",
+    "port=6432": "the gateway listens on port 6432 (gateway_port)",
+    "dbname=resilience ": "the probe's database is resilience and its role resilience_probe",
+}
 _DESTROYS = {"reversible": "can be undone", "data_loss": "may lose data"}
 _SUMMARY = "| scenario | severity | told by | RTO | RPO | engine | reviewed |\n|---|---|---|---|---|---|---|"
-#: What commands take for granted.
-_TYPED = (
-    "By hand, ports and names are those that the roles have unless told otherwise: 5432, 6432 and 8008, database "
-    "`resilience`, users that begin with `resilience_`. Where a site has others, they are typed in their place."
-)
 _DRILLED = (
     "| scenario | recognised first as | after | clients felt | rows lost | drill | on | verdict |\n"
     "|---|---|--:|--:|--:|--:|---|---|"
@@ -180,11 +182,18 @@ def _preliminaries(book: Runbook) -> Iterator[str]:
         yield "| parameter | is |\n|---|---|"
         yield from (f"| `{name}` | {_cell(text)} |" for name, text in book.parameters.items())
         yield ""
-    if any(step.commands for step in book.steps):
-        yield _TYPED + "\n"
+    supposed = _supposed(book)
+    if supposed:
+        yield f"By hand: {'; '.join(supposed)}. Where that is not so, type what is.\n"
     yield "| phase | time | who is told what |\n|---|---|---|"
     yield from (f"| {name} | {phase.seconds} s | {_cell(phase.communication)} |" for name, phase in book.phases.items())
     yield ""
+
+
+def _supposed(book: Runbook) -> list[str]:
+    """What its commands take for granted: what roles set up unless they are told otherwise."""
+    typed_in = "\n".join(command.run for step in book.steps for command in step.commands)
+    return [text for word, text in _SUPPOSED.items() if word in typed_in]
 
 
 def _step(book: Runbook, own: Mapping[str, str], number: int, step: Step) -> str:

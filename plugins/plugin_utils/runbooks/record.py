@@ -75,7 +75,7 @@ def left(directory: Path, cluster: str, runbook: str) -> Bundle | None:
     paths = directory.glob(f"*-{OPERATION}-{glob.escape(cluster)}*")
     for path in sorted(paths, reverse=True):
         bundle = Bundle(path)
-        with contextlib.suppress(InputError):  # killed before it had written a line
+        with contextlib.suppress(InputError, OSError):  # killed before it had written a line, or of another user alone
             opening = bundle.opening()
             if (opening["operation"], opening["cluster"], opening["scenario"]) == (OPERATION, cluster, runbook):
                 return None if bundle.sealed else bundle
@@ -84,6 +84,8 @@ def left(directory: Path, cluster: str, runbook: str) -> Bundle | None:
 
 def why_not(bundle: Bundle, digest: str, parameters: Mapping[str, str], now: datetime) -> str:
     """Why a run cannot go on from an earlier one; empty if it can."""
+    if not all(os.access(path, os.W_OK) for path in (bundle.path, bundle.timeline.path)):
+        return "it is another user's, who alone may write to it"
     chain = bundle.timeline.read()
     runs = [event for event in chain.events if event["kind"] == walk.RUN]
     if [problem for problem in chain.problems if not (chain.torn and "is torn" in problem)]:
@@ -111,6 +113,9 @@ def only_run(directory: Path, cluster: str, about: Mapping[str, str]) -> Iterato
     try:
         directory.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(directory / f".{OPERATION}-{cluster}.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        # Whoever may write to the folder may run a runbook, whoever did so first.
+        with contextlib.suppress(PermissionError):
+            os.fchmod(descriptor, directory.stat().st_mode & 0o666)
     except OSError as error:
         raise InputError(
             f"no evidence can be written there: {error.strerror}",

@@ -456,14 +456,15 @@ def test_what_is_wrong_in_a_file_is_found_where_it_stands(cluster: real.Cluster)
 
 
 def test_what_takes_shared_memory_is_told_from_what_uses_it(tmp_path: Path) -> None:
-    for name, size in {"left": 2, "used": 3, "PostgreSQL.42": 4}.items():
+    # A name may hold signs that a pattern reads otherwise.
+    for name, size in {"left": 2, "used [1]": 3, "PostgreSQL.42": 4}.items():
         (tmp_path / name).write_bytes(bytes(size * 1024 * 1024))
     (tmp_path / "small").write_bytes(b"x")
     path = catalogue.RUNBOOKS / "shared_memory_full" / "tasks" / "look.yml"
     [task, *_others] = yaml.safe_load(path.read_text(encoding="utf-8"))
     script = task["ansible.builtin.shell"]["cmd"].replace("/dev/shm", str(tmp_path))
-    with (tmp_path / "used").open("rb"):
+    with (tmp_path / "used [1]").open("rb"):
         said = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout.splitlines()
     assert [int(word) > 0 for word in said[0].split()] == [True, True]
     found = {file: (size, used) for size, _owner, used, file in (line.split(" ", 3) for line in said[1:])}
-    assert found == {str(tmp_path / "left"): ("2097152", "no"), str(tmp_path / "used"): ("3145728", "yes")}
+    assert found == {str(tmp_path / "left"): ("2097152", "no"), str(tmp_path / "used [1]"): ("3145728", "yes")}

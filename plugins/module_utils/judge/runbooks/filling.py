@@ -15,8 +15,8 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.document import Runbook, Step
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.flow import edges
 
-#: The parameter that the run itself knows.
-CLUSTER = "CLUSTER"
+#: The parameters that the run itself knows.
+CLUSTER, STANZA = "CLUSTER", "STANZA"
 _PARAMETER = re.compile(r"\$(?:\{(\w+)\}|([A-Za-z_]\w*))")
 #: Hosts of a step that are a group's or the control node, not a parameter's.
 GROUPS = ("members", "repositories", "gateways", "observers")
@@ -73,10 +73,14 @@ def filled(value: t.Any, parameters: Mapping[str, t.Any], described: Mapping[str
         name = match[1] or match[2]
         if name not in parameters:
             raise missing([name], described)
-        given = parameters[name]
-        return ",".join(map(str, given)) if isinstance(given, list | tuple) else str(given)
+        return text(parameters[name])
 
     return _PARAMETER.sub(replaced, value)
+
+
+def text(given: t.Any) -> str:
+    """What a parameter holds as one word; of several hosts, their names with commas."""
+    return ",".join(map(str, given)) if isinstance(given, list | tuple) else str(given)
 
 
 def missing(names: Iterable[str], described: Mapping[str, str]) -> InputError:
@@ -95,7 +99,7 @@ def check_parameters(books: Books, root: str, given: Mapping[str, t.Any]) -> Non
     """
     described = {name: text for book in books.values() for name, text in book.parameters.items()}
     for name in given:
-        if name not in described and name != CLUSTER:
+        if name not in described and name not in (CLUSTER, STANZA):
             raise InputError(
                 f"there is no parameter {name}",
                 given=f"resilience_runbook_parameters has {name}",

@@ -41,6 +41,14 @@ def test_it_comes_with_those_that_it_leads_to() -> None:
     assert library.demand_sound(what, date(2026, 11, 28), refuse_overdue=True) == []
 
 
+def test_one_for_another_engine_is_not_run(tmp_path: Path) -> None:
+    what = library.chosen(laid(tmp_path, document()), "cellar")
+    library.demand_engine(what, "manual")
+    with pytest.raises(InputError, match="not for the engine patroni") as refused:
+        library.demand_engine(what, "patroni")
+    assert refused.value.possible == "manual"
+
+
 def test_what_is_no_runbook_is_said_with_its_place(tmp_path: Path) -> None:
     folder = laid(tmp_path, document(review_days="soon"), document(id="attic_wet"))
     with pytest.raises(InputError, match="cellar_wet is no runbook: review_days: 'soon' is not"):

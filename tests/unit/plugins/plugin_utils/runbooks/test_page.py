@@ -46,9 +46,18 @@ def test_both_ways_of_a_step_stand_side_by_side(book: Runbook) -> None:
     assert "Not by hand: the wheel is rusty" in text
     assert "**Can be undone**; approved by one person. Way back: pour it back" in text
     assert "Keep: how high it stands." in text
-    assert "By hand, ports and names are those that the roles have unless told otherwise" in text
     assert "- failure → 7. Call the plumber" in text
     assert text.startswith("# The cellar is wet\n")
+
+
+def test_what_commands_take_for_granted_is_said_once(book: Runbook) -> None:
+    assert "By hand: " not in page.page(book, {})
+    given = document()
+    for name in ("look", "dry"):
+        step(given, name)["command"] = [{"host": "$HOST", "run": "curl --silent http://$HOST:8008/livez"}]
+    text = page.page(parsed(given, SCHEMA, "cellar_wet"), {})
+    assert text.count("By hand: agents answer on port 8008, under the names of the inventory") == 1
+    assert "6432" not in text
 
 
 def test_what_it_is_about_stands_above(book: Runbook) -> None:

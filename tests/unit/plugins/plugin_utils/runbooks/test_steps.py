@@ -16,6 +16,7 @@ from sample_runbook import SCHEMA, document, step
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks import walk
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.document import parsed
+from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks.hands import Hands
 from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks.steps import Cluster, Prepared, Steps
 
 LAB = Cluster("lab", ["pg-a1", "pg-b1", "obs"], {"members": "databases", "observers": "observers"})
@@ -70,6 +71,14 @@ def test_a_host_of_another_cluster_is_refused() -> None:
     with pytest.raises(InputError, match="lab has no such host") as refused:
         prepared({"module": "certificate_info", "host": "$HOST"}, HOST="pg-x9")
     assert refused.value.possible == "obs, pg-a1, pg-b1"
+
+
+def test_by_hand_several_hosts_are_what_they_are_to_a_playbook() -> None:
+    now = walk.standing({"cellar_wet": parsed(document(), SCHEMA, "cellar_wet")}, "cellar_wet", [])
+    known = {"CLUSTER": "lab", "HOST": ["pg-a1", "pg-b1"]}
+    found = Hands(t.cast("t.Any", None), LAB, known, {}, None, lambda _line: None).prepared(now)
+    [play] = t.cast("list[dict[str, t.Any]]", found.playbook)
+    assert (play["hosts"], play["environment"]) == ("pg-a1,pg-b1", {"CLUSTER": "lab", "HOST": "pg-a1,pg-b1"})
 
 
 def test_an_approval_goes_to_the_operation_that_it_is_for_and_to_no_other(tmp_path: Path) -> None:

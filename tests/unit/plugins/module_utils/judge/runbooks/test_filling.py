@@ -56,7 +56,7 @@ def test_what_each_way_needs_is_asked_for_at_once_and_the_rest_at_its_step() -> 
     step(book, "drain")["task"]["variables"]["resilience_accept_loss"] = "$REASON"
     book["parameters"]["REASON"] = "why"
     one = books(book)
-    filling.check_parameters(one, "cellar_wet", {"CLUSTER": "lab", "HOST": "R7"})
+    filling.check_parameters(one, "cellar_wet", {"CLUSTER": "lab", "STANZA": "wine", "HOST": "R7"})
     with pytest.raises(InputError, match=r"nobody said what \$HOST is"):
         filling.check_parameters(one, "cellar_wet", {"CLUSTER": "lab"})
     with pytest.raises(InputError, match="there is no parameter HOTS") as refused:
