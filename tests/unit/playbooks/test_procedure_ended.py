@@ -1,0 +1,70 @@
+# Copyright: (c) 2026, FraiseQL contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the procedure of a runbook ends with, run for real after one that some host may not have got through."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks import catalogue
+
+ANSIBLE = Path(sys.executable).parent / "ansible-playbook"
+MEMBERS = ("pg-a1", "pg-a2")
+
+
+def procedure(folder: Path, task: dict[str, t.Any], *options: str) -> tuple[int, list[dict[str, str]]]:
+    """How a run ended whose members do this one task, and the checks of its evidence."""
+    groups = {"members": MEMBERS, "observers": ("observer",)}
+    inventory = {
+        "all": {
+            "vars": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable},
+            "children": {
+                "orders": {"hosts": {host: {} for host in (*MEMBERS, "observer")}, "vars": {"resilience_cluster": "orders"}},
+                **{name: {"hosts": {host: {} for host in hosts}} for name, hosts in groups.items()},
+            },
+        }
+    }  # fmt: skip
+    begin = {
+        "ansible.builtin.include_tasks": str(catalogue.TOP / "playbooks" / "tasks" / "begin.yml"),
+        "vars": {"operation": "respond", "runbook": "agent_down"},
+    }
+    plays = [
+        {"hosts": "localhost", "gather_facts": False, "tasks": [begin]},
+        {"hosts": "orders:&members", "gather_facts": False, "tasks": [task]},
+        {"import_playbook": str(catalogue.RUNBOOKS / "end.yml"), "vars": {"runbook": "agent_down"}},
+    ]
+    (folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
+    (folder / "procedure.yml").write_text(yaml.safe_dump(plays, sort_keys=False))
+    given = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
+    ended = subprocess.run(
+        [str(ANSIBLE), "-i", "inventory.yml", "procedure.yml", "-e", "resilience_cluster=orders",
+         "-e", "resilience_confirm=orders", *options],
+        cwd=folder, check=False, capture_output=True, text=True,
+        env={**given, "LC_ALL": "C.UTF-8", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOME": str(folder / "home")},
+    )  # fmt: skip
+    [report] = (folder / "evidence").glob("*/report.json")
+    return ended.returncode, json.loads(report.read_text())["checks"]
+
+
+def test_it_ends_well_where_every_host_got_through(tmp_path: Path) -> None:
+    rc, [check] = procedure(tmp_path, {"ansible.builtin.assert": {"that": "true"}})
+    assert (rc, check["verdict"]) == (0, "passed")
+
+
+@pytest.mark.parametrize(
+    ("options", "left_out"), [((), "pg-a2"), (("--limit", "localhost"), "pg-a1, pg-a2, observer")]
+)
+def test_it_does_not_end_well_without_a_host(tmp_path: Path, options: tuple[str, ...], left_out: str) -> None:
+    fails_on_one = {"ansible.builtin.assert": {"that": "inventory_hostname != 'pg-a2'"}}
+    rc, [check] = procedure(tmp_path, fails_on_one, *options)
+    assert rc != 0
+    assert (check["verdict"], check["reason"]) == ("failed", f"it did not end well on {left_out}")
