@@ -242,7 +242,8 @@ def _clock(given: Given, _descriptor: Descriptor | None) -> Look:
 
 
 def _certificates(given: Given, _descriptor: Descriptor | None) -> Look:
-    return lambda _deadline: of_host.certificates(host.certificates(given["paths"], command.run), given["days"])
+    certificates = host.Certificates(given["paths"], command.run)
+    return lambda _deadline: of_host.certificates(certificates.look(), given["days"])
 
 
 def _timers(given: Given, _descriptor: Descriptor | None) -> Look:
@@ -419,7 +420,7 @@ KINDS: dict[str, Kind] = {
     "certificates": Kind(
         _certificates,
         {"paths": o.Option(o.listed(o.some_text, 1)), "days": o.Option(o.falling, (21.0, 3.0))},
-        every=300.0,
+        every=15.0,
         deadline=30.0,
         component="system",
     ),

@@ -96,10 +96,30 @@ def _numbers(path: Path) -> dict[str, int]:
     return {words[0]: int(words[1]) for words in lines if len(words) > 1 and words[1].isdigit()}
 
 
-def certificates(paths: t.Sequence[str], run: Runner) -> dict[str, float]:
-    """Days until the first certificate of each file ends."""
-    now = time.time()
-    return {path: (certificate.read(path, run)[0].ends - now) / DAY for path in paths}
+class Certificates:
+    """Files' first certificates. Only those that were replaced are read again, so a look may be taken often."""
+
+    def __init__(self, paths: t.Sequence[str], run: Runner) -> None:
+        self._paths = paths
+        self._run = run
+        self._known: dict[str, tuple[object, float]] = {}
+
+    def look(self) -> dict[str, float]:
+        """Days until each of them ends."""
+        now = time.time()
+        return {path: (self._ends(path) - now) / DAY for path in self._paths}
+
+    def _ends(self, path: str) -> float:
+        try:
+            seen = os.stat(path)
+        except OSError as error:
+            raise LookFailed(f"{path} cannot be looked at: {error.strerror}") from error
+        stamp = (seen.st_ino, seen.st_mtime_ns, seen.st_size)
+        known, ends = self._known.get(path, (None, 0.0))
+        if known != stamp:
+            ends = certificate.read(path, self._run)[0].ends
+            self._known[path] = (stamp, ends)
+        return ends
 
 
 def timers(names: t.Sequence[str], run: Runner) -> list[Timer]:

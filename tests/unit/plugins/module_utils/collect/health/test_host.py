@@ -78,6 +78,21 @@ class Said:
         return Completed(tuple(argv), 0, self.answers.pop(0), "", 0.01)
 
 
+def test_a_certificate_is_read_again_when_it_was_replaced(tmp_path: Path) -> None:
+    ends = "subject=CN = a\nissuer=CN = ca\nnotBefore=Jan  1 00:00:00 2026 GMT\nnotAfter=Jan  1 00:00:00 {} GMT\n"
+    openssl = Said(*(ends.format(year) + "sha256 Fingerprint=AA\n" for year in (2090, 2091)))
+    pem = tmp_path / "host.crt"
+    pem.write_text("-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----\n")
+    certificates = host.Certificates([str(pem)], openssl)
+    before = certificates.look()[str(pem)]
+    assert before - certificates.look()[str(pem)] < 0.01 and len(openssl.asked) == 1
+    pem.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    assert 364 < certificates.look()[str(pem)] - before < 367
+    pem.unlink()
+    with pytest.raises(LookFailed, match="cannot be looked at"):
+        certificates.look()
+
+
 def test_timers_and_what_became_of_what_they_started() -> None:
     systemd = Said(
         "Id=a.timer\nLoadState=loaded\nActiveState=active\nUnit=a.service\nNextElapseUSecRealtime=Fri 2026-11-27\n"
