@@ -24,9 +24,16 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.scratch import Place
+
+# How long an example takes beside other work says nothing of what it tests.
+hypothesis.settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("unhurried")
 
 TOP = Path(__file__).resolve().parents[2]
 RESTORE_WAL = TOP / "roles/pgbackrest/files/restore_wal.py"
