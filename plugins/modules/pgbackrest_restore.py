@@ -59,6 +59,13 @@ options:
     description: Whether the present data directory is kept beside the new one.
     type: bool
     default: true
+  reuse:
+    description:
+      - Whether relations of the kept data that were not written since the backup began are copied, not fetched.
+      - pgBackRest compares each copy with the backup's checksum, and fetches what differs.
+      - Needs O(keep); what O(delta) changes in its place is reused anyway.
+    type: bool
+    default: true
   timeout:
     description: Seconds that the restore may take.
     type: float
@@ -97,6 +104,10 @@ set:
   description: The backup it begins with, as far as it is known before.
   returned: for restored
   type: str
+started:
+  description: When that backup began, in seconds since 1970.
+  returned: for restored
+  type: int
 size:
   description: Size of the data in bytes.
   returned: for restored
@@ -113,6 +124,10 @@ kept:
   description: Where they are kept.
   returned: for restored, outside check mode
   type: str
+reused:
+  description: Bytes of the kept data that were copied; pgBackRest fetched anew what differed from the backup.
+  returned: for restored, outside check mode
+  type: int
 removed:
   description: The directories that were removed.
   returned: for committed
@@ -134,7 +149,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.pgback
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import run
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import ResilienceError
 
-REQUEST = ("type", "target", "exclusive", "timeline", "repo", "set", "delta", "keep")
+REQUEST = ("type", "target", "exclusive", "timeline", "repo", "set", "delta", "keep", "reuse")
 
 
 def act(given: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
@@ -166,6 +181,7 @@ def main() -> None:
             "set": {"type": "str"},
             "delta": {"type": "bool", "default": False},
             "keep": {"type": "bool", "default": True},
+            "reuse": {"type": "bool", "default": True},
             "timeout": {"type": "float", "default": 86400},
             "descriptor": {"type": "path", "default": "/etc/fraiseql-resilience/member.json"},
         },

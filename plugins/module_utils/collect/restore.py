@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import reused_data
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.pgbackrest import (
     Backup,
     Client,
@@ -56,6 +57,7 @@ class Request:
     set: str | None = None
     delta: bool = False
     keep: bool = True
+    reuse: bool = True
 
     def __post_init__(self) -> None:
         if (self.type in TARGETED) != bool(self.target):
@@ -158,6 +160,7 @@ def plan(place: Place, request: Request, client: Client, run: Runner) -> dict[st
         "argv": client.argv(*request.options(), "restore"),
         "repo": repo,
         "set": request.set or backup.label,
+        "started": backup.started,
         "size": backup.size,
         "free": place.free_bytes(),
         "keeps": keeps,
@@ -187,10 +190,13 @@ def restore(place: Place, request: Request, client: Client, timeout: float, run:
     _make_directory(place)
     # What a server that was killed left behind; pgBackRest would take it for one that runs.
     (place.data_dir / "postmaster.pid").unlink(missing_ok=True)
+    reused = 0
+    if kept and request.reuse:
+        reused = reused_data.copy(Path(kept), place.data_dir, planned["started"], timeout, run)
     delta = ["--delta"] if request.delta or any(place.data_dir.iterdir()) else []
     done = client.call(*delta, *request.options(), "restore", timeout=timeout)
     write_state({"state": "restored", "kept": kept, "options": request.options()})
-    return {**planned, "kept": kept, "seconds": round(done.seconds, 3)}
+    return {**planned, "kept": kept, "reused": reused, "seconds": round(done.seconds, 3)}
 
 
 def read_state() -> dict[str, t.Any]:
