@@ -279,7 +279,11 @@ def restore_5gb_from_store(bench: Bench) -> Samples:
     return {"repo2_restore_5gb_seconds": restored(bench, 2)}
 
 
-def restored(bench: Bench, repo: int) -> float:
+def restore_5gb_fetched(bench: Bench) -> Samples:
+    return {"repo2_restore_5gb_fetched_seconds": restored(bench, 2, reuse=False)}
+
+
+def restored(bench: Bench, repo: int, *, reuse: bool = True) -> float:
     """To the moment before a row, as an operator who knows the LSN; the playbook's own probe is the client."""
     lab = bench.lab
     target = lab.value(lab.primary, "SELECT pg_current_wal_lsn()")
@@ -291,6 +295,7 @@ def restored(bench: Bench, repo: int) -> float:
         "resilience_restore_target": target,
         "resilience_restore_exclusive": True,
         "resilience_restore_repo": repo,
+        "resilience_restore_reuse": reuse,
     }
     _said, begin = bench.play("restore", "-e", json.dumps(wanted))
     report, _attempts = bench.report()
@@ -311,6 +316,10 @@ def raw_restore_from_store(bench: Bench) -> Samples:
 
 def raw_restore_5gb_from_store(bench: Bench) -> Samples:
     return {"repo2_restore_5gb_seconds": raw_restored(bench, 2)}
+
+
+def raw_restore_5gb_fetched(bench: Bench) -> Samples:
+    return {"repo2_restore_5gb_fetched_seconds": raw_restored(bench, 2)}
 
 
 def raw_restored(bench: Bench, repo: int) -> float:

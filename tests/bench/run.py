@@ -121,6 +121,9 @@ MEASUREMENTS = {
         before=rounds.sized(5),
         rounds=10,
     ),
+    "restore_5gb_fetched": Measurement(
+        ours=rounds.restore_5gb_fetched, reference=rounds.raw_restore_5gb_fetched, before=rounds.sized(5)
+    ),
     "patroni_engine": Measurement(
         ours=rounds.patroni_engine_host_lost, before=rounds.set_up_patroni_engine, after=rounds.remove, rounds=10
     ),
