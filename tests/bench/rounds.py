@@ -279,11 +279,11 @@ def restore_5gb_from_store(bench: Bench) -> Samples:
     return {"repo2_restore_5gb_seconds": restored(bench, 2)}
 
 
-def restore_5gb_fetched(bench: Bench) -> Samples:
-    return {"repo2_restore_5gb_fetched_seconds": restored(bench, 2, reuse=False)}
+def restore_5gb_in_place(bench: Bench) -> Samples:
+    return {"repo2_restore_5gb_in_place_seconds": restored(bench, 2, keep=False)}
 
 
-def restored(bench: Bench, repo: int, *, reuse: bool = True) -> float:
+def restored(bench: Bench, repo: int, *, keep: bool = True) -> float:
     """To the moment before a row, as an operator who knows the LSN; the playbook's own probe is the client."""
     lab = bench.lab
     target = lab.value(lab.primary, "SELECT pg_current_wal_lsn()")
@@ -295,7 +295,7 @@ def restored(bench: Bench, repo: int, *, reuse: bool = True) -> float:
         "resilience_restore_target": target,
         "resilience_restore_exclusive": True,
         "resilience_restore_repo": repo,
-        "resilience_restore_reuse": reuse,
+        "resilience_restore_keep": keep,
     }
     _said, begin = bench.play("restore", "-e", json.dumps(wanted))
     report, _attempts = bench.report()
@@ -318,8 +318,8 @@ def raw_restore_5gb_from_store(bench: Bench) -> Samples:
     return {"repo2_restore_5gb_seconds": raw_restored(bench, 2)}
 
 
-def raw_restore_5gb_fetched(bench: Bench) -> Samples:
-    return {"repo2_restore_5gb_fetched_seconds": raw_restored(bench, 2)}
+def raw_restore_5gb_in_place(bench: Bench) -> Samples:
+    return {"repo2_restore_5gb_in_place_seconds": raw_restored(bench, 2)}
 
 
 def raw_restored(bench: Bench, repo: int) -> float:

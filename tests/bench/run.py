@@ -121,8 +121,8 @@ MEASUREMENTS = {
         before=rounds.sized(5),
         rounds=10,
     ),
-    "restore_5gb_fetched": Measurement(
-        ours=rounds.restore_5gb_fetched, reference=rounds.raw_restore_5gb_fetched, before=rounds.sized(5)
+    "restore_5gb_in_place": Measurement(
+        ours=rounds.restore_5gb_in_place, reference=rounds.raw_restore_5gb_in_place, before=rounds.sized(5)
     ),
     "patroni_engine": Measurement(
         ours=rounds.patroni_engine_host_lost, before=rounds.set_up_patroni_engine, after=rounds.remove, rounds=10
