@@ -17,6 +17,7 @@ import subprocess
 import time
 import typing as t
 from pathlib import Path
+from string import Template
 
 import jinja2
 import pytest
@@ -431,6 +432,33 @@ def test_what_holds_a_pool_that_is_waited_for_is_cancelled_and_then_ended(
     given["held"] = [{"pid": asleep}, {"pid": open_transaction}]
     assert json.loads(done(cluster, "pool_exhausted", end, given)) == [open_transaction]
     eventually(lambda: states(cluster) == {others: "active", idle: "idle"})
+
+
+def typed(name: str, step: str, **parameters: str) -> list[str]:
+    """The statements that somebody types in a step, whose shell knows these parameters."""
+    [source] = [one for one in catalogue.sources() if one.folder == name]
+    [found] = [one for one in source.document["steps"] if one["id"] == step]
+    lines = [Template(command["run"]).substitute(parameters) for command in found["command"]]
+    words = [shlex.split(line) for line in lines]
+    return [line[place + 1] for line in words for place, word in enumerate(line) if word == "-XAtc"]
+
+
+def test_by_hand_a_pool_is_a_database_and_a_role() -> None:
+    [cancel] = typed("pool_exhausted", "free", POOL="orders/app")
+    assert "datname || '/' || rolname = 'orders/app'" in cancel
+
+
+@pytest.mark.slow
+@real_postgresql
+def test_by_hand_another_roles_pool_of_the_same_database_is_left_alone(
+    cluster: real.Cluster, sessions: list[Session]
+) -> None:
+    sessions += [Session(cluster, role, "SELECT pg_sleep(60)") for role in ("app", "other")]
+    asleep, others = (one.pid for one in sessions)
+    eventually(lambda: states(cluster) == {asleep: "active", others: "active"})
+    [cancel] = typed("pool_exhausted", "free", POOL="postgres/app")
+    assert cluster.sql(cancel.replace("3 s", "0 s")) == f"{asleep}|t"
+    eventually(lambda: states(cluster) == {others: "active"})
 
 
 @pytest.mark.slow
