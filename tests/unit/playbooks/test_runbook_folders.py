@@ -25,6 +25,7 @@ import real_cluster as real
 import yaml
 from sample_cluster import Lab
 
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import records
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import detection
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.document import parsed
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.topology import Standing
@@ -182,6 +183,20 @@ def statements() -> t.Iterator[tuple[str, str]]:
     for name in FOLDERS:
         for path in sorted((catalogue.RUNBOOKS / name).rglob("*.yml")):
             yield f"{name}/{path.name}", path.read_text(encoding="utf-8")
+
+
+def test_records_of_a_repository_host_are_looked_for_by_the_stanzas_name() -> None:
+    """A stanza may be called otherwise than its cluster."""
+    kept = records.files("$STANZA")
+    there = {str(path) for path in (kept.catalogue, kept.verifications, kept.forecasts, kept.forecast)}
+    named = {
+        path
+        for book in catalogue.RUNBOOKS.glob("*/runbook.yml")
+        for path in re.findall(
+            rf"{records.ROOT}/(?:backups|verifications|forecasts)/\S+", book.read_text(encoding="utf-8")
+        )
+    }
+    assert named and named <= there
 
 
 def test_nothing_is_ended_by_a_condition() -> None:
