@@ -25,10 +25,13 @@ import real_cluster as real
 import yaml
 from sample_cluster import Lab
 
-from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import records
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import pgbackrest, records
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import detection
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks import outcome
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.document import parsed
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.topology import Standing
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.verdict import worst
+from ansible_collections.fraiseql.resilience.plugins.modules import pgbackrest_info
 from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks import catalogue, expressions
 
 Task = dict[str, t.Any]
@@ -295,6 +298,45 @@ def test_what_was_seen_decides_alone_only_where_it_is_this_fault(name: str, said
     [test] = [branch["test"] for branch in decision["branches"] if "test" in branch]
     look = {"outcome": "failure", "said": [f"observer: {said}. Nothing was changed."]}
     assert expressions.holds(test, {"look": look}) is taken
+
+
+GONE, KEY = "[HostConnectError] unable to connect", "[CryptoError] unable to flush"
+
+
+@pytest.mark.parametrize(
+    ("unread", "leads_to"),
+    [
+        ({2: GONE}, "called"),
+        ({2: KEY}, "called"),
+        ({1: GONE}, "host"),
+        # A host that answers is not gone; and who reaches neither of them may be the one that is cut off.
+        ({1: KEY}, None),
+        ({1: GONE, 2: GONE}, None),
+        ({}, None),
+    ],
+)
+def test_which_repository_does_not_answer_is_said_by_pgbackrest(unread: dict[int, str], leads_to: str | None) -> None:
+    stanza = pgbackrest.Stanza(
+        "orders", 0, "ok", (), databases=(), archives=(), backups=(), backup_running=False, percent_complete=None
+    )
+    codes = {number: pgbackrest.OTHER if number in unread else pgbackrest.OK for number in (1, 2)}
+    repositories = [
+        pgbackrest.Repository(number, "none", code, unread.get(number, "ok")) for number, code in codes.items()
+    ]
+    checks = [pgbackrest_info.readable(stanza, one) for one in repositories]
+    answer = {"verdict": worst(checks).value, "checks": [check.as_dict() for check in checks]}
+    told = [{"kind": "answer", "host": "pg-a1", "result": answer}, {"kind": "ended", "hosts": ["pg-a1"]}]
+    found = outcome.judged(outcome.Ran(0, False, 120, told, [], one_module=True, looks=True))
+    assert found.outcome == ("failure" if unread else "success")
+    [source] = [one for one in catalogue.sources() if one.folder == "store_unreachable"]
+    [decision] = [step for step in source.document["steps"] if step["type"] == "decision"]
+    which = {"outcome": found.outcome, "said": list(found.said)}
+    held = [
+        one["next"]
+        for one in decision["branches"]
+        if "test" in one and expressions.holds(one["test"], {"which": which})
+    ]
+    assert held == ([leads_to] if leads_to else [])
 
 
 # What statements do ---------------------------------------------------------------------------------------------------
