@@ -286,8 +286,6 @@ def test_an_agent_that_has_not_looked_again_yet_is_no_hindrance() -> None:
 @pytest.mark.parametrize(
     ("name", "said", "taken"),
     [
-        ("application_locked_out", f"the gateway: psql: error: {FAILING}; pg-a1: psql: error: {LOCKED_OUT}", True),
-        ("application_locked_out", 'the gateway: psql: error: connection to server at "gw" failed: refused', False),
         ("configuration_broken", "pg-a1: /etc/postgresql/17/main/pg_hba.conf, line 9: invalid connection type", True),
         ("configuration_broken", "pg-a1: max_wal_senders, shared_buffers", False),
     ],
@@ -298,6 +296,16 @@ def test_what_was_seen_decides_alone_only_where_it_is_this_fault(name: str, said
     [test] = [branch["test"] for branch in decision["branches"] if "test" in branch]
     look = {"outcome": "failure", "said": [f"observer: {said}. Nothing was changed."]}
     assert expressions.holds(test, {"look": look}) is taken
+
+
+@pytest.mark.parametrize(("name", "asked"), [("application_locked_out", "on_purpose"), ("slot_unused", "whose")])
+def test_what_only_people_know_no_test_decides(name: str, asked: str) -> None:
+    """Somebody who answers a break-in may lock applications out; a slot may wait for a consumer of another team."""
+    [source] = [one for one in catalogue.sources() if one.folder == name]
+    steps = {step["id"]: step for step in source.document["steps"]}
+    assert not [branch for branch in steps[asked]["branches"] if "test" in branch]
+    assert steps[steps[asked]["next"]["unknown"]]["type"] == "end"
+    assert asked in source.document["drill"]["answers"]
 
 
 GONE, KEY = "[HostConnectError] unable to connect", "[CryptoError] unable to flush"
