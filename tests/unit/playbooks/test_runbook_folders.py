@@ -161,9 +161,12 @@ def test_a_server_reads_what_a_run_that_was_cut_off_has_written(name: str) -> No
     assert reload["when"] == "not ansible_check_mode"
 
 
-@pytest.mark.parametrize("name", ["application_locked_out", "configuration_broken", "shared_memory_full"])
-def test_a_member_that_fails_keeps_no_other_one_from_being_mended(name: str) -> None:
-    [mending] = [play for play in plays(name, "respond") if "members" in str(play.get("hosts"))]
+@pytest.mark.parametrize(
+    "name", ["agent_down", "application_locked_out", "configuration_broken", "gateway_down", "shared_memory_full"]
+)
+def test_a_host_that_fails_keeps_no_other_one_from_being_mended(name: str) -> None:
+    mended = re.compile("resilience_(?:members|gateways)_group")
+    [mending] = [play for play in plays(name, "respond") if mended.search(str(play.get("hosts")))]
     assert "any_errors_fatal" not in mending
 
 
