@@ -71,7 +71,7 @@ def beside() -> Iterator[None]:
 def hand_over(approved: t.Mapping[str, t.Any]) -> None:
     """Keep what was approved until the evidence of the operation is opened.
 
-    Not in a variable: one of the command line goes before it, and could tell the evidence of approvals that nobody gave.
+    Not in a variable: one of the command line goes before it, and could tell of approvals that nobody gave.
 
     :param approved: ``approvals`` as the report shows them; ``files``, texts by their name in the evidence.
     """
