@@ -16,6 +16,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import Deadline
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.fencing import STATUS_OFF, STATUS_ON, Agent
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.members import SSH_PORT
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner, run
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import (
     InputError,
@@ -188,7 +189,7 @@ class Inventory:
                 host: f"http://{_bracketed(self._address(host))}:{self._of(host, 'health_port', 8008)}"
                 for host in watched
             },
-            "hosts": {host: [self._address(host), int(self._of(host, "ansible_port", 22))] for host in self.kinds},
+            "hosts": {host: [self._address(host), self._ssh_port(host)] for host in self.kinds},
             "alerts": self._prometheus(),
         }
 
@@ -217,6 +218,11 @@ class Inventory:
 
     def _address(self, host: str) -> str:
         return str(self._of(host, "resilience_address", host))
+
+    def _ssh_port(self, host: str) -> int:
+        """What observers are told of their way to it; else what the control node goes by."""
+        told = self._of(host, "observer_ssh_port", self._of(self._own, "observer_ssh_port", 0))
+        return int(told) or int(self._of(host, "ansible_port", SSH_PORT))
 
     def _of(self, host: str, name: str, default: t.Any) -> t.Any:
         return self._all[host].get(name, default)

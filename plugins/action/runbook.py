@@ -138,7 +138,8 @@ class _Work:
 
     def done(self) -> Result:
         about = {"runbook": self._what.root, "person": self._person}
-        with record.only_run(self._evidence, self._cluster, about) as lock:
+        # Within a drill, say, the evidence of which goes on once the runbook has come to its end.
+        with record.only_run(self._evidence, self._cluster, about) as lock, current.beside():
             kept = self._record()
             came = run.Run(self._plan, kept, self._steps(lock), self._show).on()
             path = str(kept.bundle.path)

@@ -24,7 +24,9 @@ options:
     type: str
     required: true
   unreadable:
-    description: Whether a repository that cannot be read is an error, or only reported in RV(repositories).
+    description: >-
+      Whether a repository that cannot be read is an error, or only reported in RV(repositories), RV(checks) and
+      RV(verdict).
     type: str
     choices: [error, report]
     default: error
@@ -87,6 +89,19 @@ percent_complete:
   description: How far it is.
   returned: while a backup runs
   type: float
+checks:
+  description: Of each repository, whether it can be read, with a verdict and a reason.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - name: repository_2_can_be_read
+      verdict: failed
+      reason: "repository 2 of stanza orders cannot be read: a host cannot be reached"
+verdict:
+  description: V(passed) where each of them can be read, else V(failed).
+  returned: success
+  type: str
 version:
   description: The version of pgBackRest.
   returned: success
@@ -101,6 +116,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fraiseql.resilience.plugins.module_utils import command
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import pgbackrest
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import ResilienceError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.verdict import Check, Verdict, worst
 
 
 def argument_spec() -> dict[str, t.Any]:
@@ -117,6 +133,7 @@ def act(params: dict[str, t.Any], run: command.Runner) -> dict[str, t.Any]:
     stanza = client.info()
     if params["unreadable"] == "error":
         pgbackrest.demand_readable(stanza, [repository.number for repository in stanza.repositories])
+    checks = [readable(stanza, repository) for repository in stanza.repositories]
     answer: dict[str, t.Any] = {
         "changed": False,
         "stanza": stanza.name,
@@ -126,11 +143,20 @@ def act(params: dict[str, t.Any], run: command.Runner) -> dict[str, t.Any]:
             backup.as_dict() for repository in stanza.repositories for backup in stanza.backups_of(repository.number)
         ],
         "backup_running": stanza.backup_running,
+        "checks": [check.as_dict() for check in checks],
+        "verdict": worst(checks).value,
         "version": ".".join(map(str, client.version())),
     }
     if stanza.percent_complete is not None:
         answer["percent_complete"] = stanza.percent_complete
     return answer
+
+
+def readable(stanza: pgbackrest.Stanza, repository: pgbackrest.Repository) -> Check:
+    name = f"repository_{repository.number}_can_be_read"
+    if repository.readable:
+        return Check(name, Verdict.PASSED, f"repository {repository.number} of stanza {stanza.name} can be read")
+    return Check(name, Verdict.FAILED, pgbackrest.why_unreadable(stanza, repository)[0])
 
 
 def described(stanza: pgbackrest.Stanza, repository: pgbackrest.Repository) -> dict[str, t.Any]:

@@ -16,7 +16,8 @@ description:
     The same run with an answer goes on from there. So does one after a run that was killed. What was checked since the
     last change is checked again first, and where that has another outcome now, the run goes on from there by that.
   - Each step's beginning and outcome is in the timeline of the evidence before the next one begins. The evidence is
-    sealed, and signed where there is a key, once an end was come to; its verdict is that of the end.
+    sealed, and signed where there is a key, once an end was come to; its verdict is that of the end. Within another
+    operation, it stands beside the evidence of that one.
   - A step that takes longer than its C(seconds) is ended, and its outcome is unknown.
   - Two runs at once on one cluster are refused, where both are on this control node and write to the same
     O(evidence_directory).

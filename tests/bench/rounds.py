@@ -286,6 +286,8 @@ def restore_5gb_in_place(bench: Bench) -> Samples:
 def restored(bench: Bench, repo: int, *, keep: bool = True) -> float:
     """To the moment before a row, as an operator who knows the LSN; the playbook's own probe is the client."""
     lab = bench.lab
+    # What the round before wrote is on disk, so that this one does not wait for it.
+    os.sync()
     target = lab.value(lab.primary, "SELECT pg_current_wal_lsn()")
     lab.sql(
         lab.primary, "CREATE TABLE IF NOT EXISTS resilience.mistake (); DROP TABLE resilience.mistake", "resilience"
@@ -328,6 +330,8 @@ def raw_restored(bench: Bench, repo: int) -> float:
     On a standby's host: on the primary's it empties the spool of asynchronous archiving, which then waits a minute.
     """
     lab = bench.lab
+    # What the round before wrote is on disk, so that this one does not wait for it.
+    os.sync()
     target = lab.value(lab.primary, "SELECT pg_current_wal_lsn()")
     lab.sql(
         lab.primary, "CREATE TABLE IF NOT EXISTS resilience.mistake (); DROP TABLE resilience.mistake", "resilience"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import glob
 import json
+import queue
 import socket
 import threading
 import time
@@ -23,6 +24,10 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.topology import Member, Standing
 
 DESCRIPTOR = "/etc/fraiseql-resilience/observer.json"
+
+#: Where SSH usually is. It is tried beside the port that the inventory says, which may be one of another address: that
+#: of a router in front of the hosts.
+SSH_PORT = 22
 
 #: The line of psql's errors that says why; others warn before it, or ask questions after it.
 TELLING = ("error:", "FATAL:", "ERROR:")
@@ -149,26 +154,34 @@ def is_greeted(address: str, port: int, timeout: float) -> bool:
         return False
 
 
+def ssh_ports(port: int) -> list[int]:
+    """Where SSH of a host may be, whose inventory says this one."""
+    return [port] if port == SSH_PORT else [port, SSH_PORT]
+
+
 class Greetings:
-    """Where a server greets, all asked at once. Looking up a name knows no timeout, so a slow one is left behind."""
+    """Where SSH greets, all asked at once. Looking up a name knows no timeout, so a slow one is left behind."""
 
     def __init__(self, places: t.Sequence[tuple[str, int]], timeout: float) -> None:
         self._deadline = Deadline(timeout)
-        self._found: dict[int, bool] = {}
-        self._threads = [
-            threading.Thread(target=self._look, args=(i, *place, timeout), daemon=True)
-            for i, place in enumerate(places)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._heard: list[tuple[queue.SimpleQueue[bool], int]] = []
+        for address, port in places:
+            heard, ports = queue.SimpleQueue[bool](), ssh_ports(port)
+            for one in ports:
+                threading.Thread(target=self._look, args=(heard, address, one, timeout), daemon=True).start()
+            self._heard.append((heard, len(ports)))
 
     def of(self, index: int) -> bool:
-        """Was there a greeting in time?"""
-        self._threads[index].join(self._deadline.left())
-        return self._found.get(index, False)
+        """Was there a greeting in time? Each is asked about once."""
+        heard, ports = self._heard[index]
+        try:
+            return any(heard.get(timeout=self._deadline.left()) for _port in range(ports))
+        except queue.Empty:
+            return False
 
-    def _look(self, index: int, address: str, port: int, timeout: float) -> None:
-        self._found[index] = is_greeted(address, port, timeout)
+    @staticmethod
+    def _look(heard: queue.SimpleQueue[bool], address: str, port: int, timeout: float) -> None:
+        heard.put(is_greeted(address, port, timeout))
 
 
 def _standing_of(error: Exception) -> tuple[Standing, str]:

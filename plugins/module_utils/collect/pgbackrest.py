@@ -395,6 +395,13 @@ def explained(error: CommandFailed) -> CommandFailed:
     )
 
 
+def why_unreadable(stanza: Stanza, repository: Repository) -> tuple[str, str]:
+    """What keeps a repository from being read, and the next step."""
+    found = meaning(repository.message)
+    what, step = found or (repository.message.split("\n")[0], "pgbackrest info tells more")
+    return f"repository {repository.number} of stanza {stanza.name} cannot be read: {what}", step
+
+
 def demand_readable(stanza: Stanza, repos: t.Iterable[int]) -> None:
     """Each of the repositories can be read; ``info``'s exit code does not say so.
 
@@ -402,8 +409,6 @@ def demand_readable(stanza: Stanza, repos: t.Iterable[int]) -> None:
     """
     for number in repos:
         repository = stanza.repository(number)
-        if repository.readable:
-            continue
-        found = meaning(repository.message)
-        what, step = found or (repository.message.split("\n")[0], "pgbackrest info tells more")
-        raise UnknownError(f"repository {number} of stanza {stanza.name} cannot be read: {what}", next_step=step)
+        if not repository.readable:
+            what, step = why_unreadable(stanza, repository)
+            raise UnknownError(what, next_step=step)

@@ -19,9 +19,10 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import D
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.health.network import get
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.members import (
     COMMIT_TIMEOUTS,
-    is_greeted,
+    Greetings,
     read_descriptor,
     read_members,
+    ssh_ports,
 )
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.patroni import read_engine
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.promotion import slot_name
@@ -129,9 +130,9 @@ def of_agent(body: Mapping[str, t.Any]) -> Record:
 
 
 def _greeted(place: t.Sequence[t.Any], seconds: float) -> Record:
-    address, port = place
-    if not is_greeted(address, int(port), seconds):
-        raise UnknownError(f"SSH does not answer at {address}:{port}")
+    address, port = place[0], int(place[1])
+    if not Greetings([(address, port)], seconds).of(0):
+        raise UnknownError(f"SSH does not answer at {address}, port {' or '.join(map(str, ssh_ports(port)))}")
     return {"reason": "SSH answers"}
 
 

@@ -10,8 +10,10 @@ a fact cache nor a run that was killed can leave it behind.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import typing as t
+from collections.abc import Iterator
 from pathlib import Path
 
 from ansible import constants
@@ -55,10 +57,21 @@ def remember(bundle: Bundle) -> None:
     write(_pointer(), str(bundle.path).encode("utf-8"))
 
 
+@contextlib.contextmanager
+def beside() -> Iterator[None]:
+    """What the block opens stands beside the evidence that is open now, which is the open one again after it."""
+    before = opened()
+    try:
+        yield
+    finally:
+        if before is not None:
+            remember(before)
+
+
 def hand_over(approved: t.Mapping[str, t.Any]) -> None:
     """Keep what was approved until the evidence of the operation is opened.
 
-    Not in a variable: one of the command line goes before it, and could tell the evidence of approvals that nobody gave.
+    Not in a variable: one of the command line goes before it, and could tell of approvals that nobody gave.
 
     :param approved: ``approvals`` as the report shows them; ``files``, texts by their name in the evidence.
     """

@@ -20,7 +20,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
 from ansible import constants
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import Deadline
@@ -179,7 +178,8 @@ def _named(folder: Path, prepared: Prepared) -> str:
     if isinstance(prepared.playbook, str):
         return prepared.playbook
     path = folder / "module.yml"
-    path.write_text(yaml.safe_dump(prepared.playbook), encoding="utf-8")
+    # JSON, which is YAML, too: of ansible-core's own texts, which remember where they come from, YAML knows nothing.
+    path.write_text(json.dumps(prepared.playbook), encoding="utf-8")
     return str(path)
 
 

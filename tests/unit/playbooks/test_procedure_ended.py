@@ -21,8 +21,8 @@ ANSIBLE = Path(sys.executable).parent / "ansible-playbook"
 MEMBERS = ("pg-a1", "pg-a2")
 
 
-def procedure(folder: Path, task: dict[str, t.Any], *options: str) -> tuple[int, list[dict[str, str]]]:
-    """How a run ended whose members do this one task, and the checks of its evidence."""
+def procedure(folder: Path, task: dict[str, t.Any], *options: str, **ends: t.Any) -> tuple[int, dict[str, t.Any]]:
+    """How a run ended whose members do this one task, and the report of its evidence."""
     groups = {"members": MEMBERS, "observers": ("observer",)}
     inventory = {
         "all": {
@@ -40,7 +40,7 @@ def procedure(folder: Path, task: dict[str, t.Any], *options: str) -> tuple[int,
     plays = [
         {"hosts": "localhost", "gather_facts": False, "tasks": [begin]},
         {"hosts": "orders:&members", "gather_facts": False, "tasks": [task]},
-        {"import_playbook": str(catalogue.RUNBOOKS / "end.yml"), "vars": {"runbook": "agent_down"}},
+        {"import_playbook": str(catalogue.RUNBOOKS / "end.yml"), "vars": {"runbook": "agent_down", **ends}},
     ]
     (folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
     (folder / "procedure.yml").write_text(yaml.safe_dump(plays, sort_keys=False))
@@ -52,17 +52,22 @@ def procedure(folder: Path, task: dict[str, t.Any], *options: str) -> tuple[int,
         env={**given, "LC_ALL": "C.UTF-8", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOME": str(folder / "home")},
     )  # fmt: skip
     [report] = (folder / "evidence").glob("*/report.json")
-    return ended.returncode, json.loads(report.read_text())["checks"]
+    return ended.returncode, json.loads(report.read_text())
 
 
 def test_it_ends_well_where_every_host_got_through(tmp_path: Path) -> None:
-    rc, [check] = procedure(tmp_path, {"ansible.builtin.assert": {"that": "true"}})
-    assert (rc, check["verdict"]) == (0, "passed")
+    rc, report = procedure(
+        tmp_path, {"ansible.builtin.assert": {"that": "true"}}, left_untested=["Clients of gateway b"]
+    )
+    assert (rc, [check["verdict"] for check in report["checks"]]) == (0, ["passed"])
+    assert report["not_tested"][1] == "Clients of gateway b"
+    assert report["not_tested"][0].startswith("Whether the service is well")
 
 
 @pytest.mark.parametrize(("options", "left_out"), [((), "pg-a2"), (("--limit", "localhost,pg-a1"), "observer, pg-a2")])
 def test_it_does_not_end_well_without_a_host(tmp_path: Path, options: tuple[str, ...], left_out: str) -> None:
     fails_on_one = {"ansible.builtin.assert": {"that": "inventory_hostname != 'pg-a2'"}}
-    rc, [check] = procedure(tmp_path, fails_on_one, *options)
+    rc, report = procedure(tmp_path, fails_on_one, *options)
+    [check] = report["checks"]
     assert rc != 0
     assert (check["verdict"], check["reason"]) == ("failed", f"it did not end, or not well, on {left_out}")

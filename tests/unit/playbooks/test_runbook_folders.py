@@ -17,6 +17,7 @@ import subprocess
 import time
 import typing as t
 from pathlib import Path
+from string import Template
 
 import jinja2
 import pytest
@@ -24,9 +25,13 @@ import real_cluster as real
 import yaml
 from sample_cluster import Lab
 
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import pgbackrest, records
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import detection
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks import outcome
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.document import parsed
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.topology import Standing
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.verdict import worst
+from ansible_collections.fraiseql.resilience.plugins.modules import pgbackrest_info
 from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks import catalogue, expressions
 
 Task = dict[str, t.Any]
@@ -156,9 +161,12 @@ def test_a_server_reads_what_a_run_that_was_cut_off_has_written(name: str) -> No
     assert reload["when"] == "not ansible_check_mode"
 
 
-@pytest.mark.parametrize("name", ["application_locked_out", "configuration_broken", "shared_memory_full"])
-def test_a_member_that_fails_keeps_no_other_one_from_being_mended(name: str) -> None:
-    [mending] = [play for play in plays(name, "respond") if "members" in str(play.get("hosts"))]
+@pytest.mark.parametrize(
+    "name", ["agent_down", "application_locked_out", "configuration_broken", "gateway_down", "shared_memory_full"]
+)
+def test_a_host_that_fails_keeps_no_other_one_from_being_mended(name: str) -> None:
+    mended = re.compile("resilience_(?:members|gateways)_group")
+    [mending] = [play for play in plays(name, "respond") if mended.search(str(play.get("hosts")))]
     assert "any_errors_fatal" not in mending
 
 
@@ -181,6 +189,20 @@ def statements() -> t.Iterator[tuple[str, str]]:
     for name in FOLDERS:
         for path in sorted((catalogue.RUNBOOKS / name).rglob("*.yml")):
             yield f"{name}/{path.name}", path.read_text(encoding="utf-8")
+
+
+def test_records_of_a_repository_host_are_looked_for_by_the_stanzas_name() -> None:
+    """A stanza may be called otherwise than its cluster."""
+    kept = records.files("$STANZA")
+    there = {str(path) for path in (kept.catalogue, kept.verifications, kept.forecasts, kept.forecast)}
+    named = {
+        path
+        for book in catalogue.RUNBOOKS.glob("*/runbook.yml")
+        for path in re.findall(
+            rf"{records.ROOT}/(?:backups|verifications|forecasts)/\S+", book.read_text(encoding="utf-8")
+        )
+    }
+    assert named and named <= there
 
 
 def test_nothing_is_ended_by_a_condition() -> None:
@@ -267,8 +289,6 @@ def test_an_agent_that_has_not_looked_again_yet_is_no_hindrance() -> None:
 @pytest.mark.parametrize(
     ("name", "said", "taken"),
     [
-        ("application_locked_out", f"the gateway: psql: error: {FAILING}; pg-a1: psql: error: {LOCKED_OUT}", True),
-        ("application_locked_out", 'the gateway: psql: error: connection to server at "gw" failed: refused', False),
         ("configuration_broken", "pg-a1: /etc/postgresql/17/main/pg_hba.conf, line 9: invalid connection type", True),
         ("configuration_broken", "pg-a1: max_wal_senders, shared_buffers", False),
     ],
@@ -279,6 +299,55 @@ def test_what_was_seen_decides_alone_only_where_it_is_this_fault(name: str, said
     [test] = [branch["test"] for branch in decision["branches"] if "test" in branch]
     look = {"outcome": "failure", "said": [f"observer: {said}. Nothing was changed."]}
     assert expressions.holds(test, {"look": look}) is taken
+
+
+@pytest.mark.parametrize(("name", "asked"), [("application_locked_out", "on_purpose"), ("slot_unused", "whose")])
+def test_what_only_people_know_no_test_decides(name: str, asked: str) -> None:
+    """Somebody who answers a break-in may lock applications out; a slot may wait for a consumer of another team."""
+    [source] = [one for one in catalogue.sources() if one.folder == name]
+    steps = {step["id"]: step for step in source.document["steps"]}
+    assert not [branch for branch in steps[asked]["branches"] if "test" in branch]
+    assert steps[steps[asked]["next"]["unknown"]]["type"] == "end"
+    assert asked in source.document["drill"]["answers"]
+
+
+GONE, KEY = "[HostConnectError] unable to connect", "[CryptoError] unable to flush"
+
+
+@pytest.mark.parametrize(
+    ("unread", "leads_to"),
+    [
+        ({2: GONE}, "called"),
+        ({2: KEY}, "called"),
+        ({1: GONE}, "host"),
+        # A host that answers is not gone; and who reaches neither of them may be the one that is cut off.
+        ({1: KEY}, None),
+        ({1: GONE, 2: GONE}, None),
+        ({}, None),
+    ],
+)
+def test_which_repository_does_not_answer_is_said_by_pgbackrest(unread: dict[int, str], leads_to: str | None) -> None:
+    stanza = pgbackrest.Stanza(
+        "orders", 0, "ok", (), databases=(), archives=(), backups=(), backup_running=False, percent_complete=None
+    )
+    codes = {number: pgbackrest.OTHER if number in unread else pgbackrest.OK for number in (1, 2)}
+    repositories = [
+        pgbackrest.Repository(number, "none", code, unread.get(number, "ok")) for number, code in codes.items()
+    ]
+    checks = [pgbackrest_info.readable(stanza, one) for one in repositories]
+    answer = {"verdict": worst(checks).value, "checks": [check.as_dict() for check in checks]}
+    told = [{"kind": "answer", "host": "pg-a1", "result": answer}, {"kind": "ended", "hosts": ["pg-a1"]}]
+    found = outcome.judged(outcome.Ran(0, False, 120, told, [], one_module=True, looks=True))
+    assert found.outcome == ("failure" if unread else "success")
+    [source] = [one for one in catalogue.sources() if one.folder == "store_unreachable"]
+    [decision] = [step for step in source.document["steps"] if step["type"] == "decision"]
+    which = {"outcome": found.outcome, "said": list(found.said)}
+    held = [
+        one["next"]
+        for one in decision["branches"]
+        if "test" in one and expressions.holds(one["test"], {"which": which})
+    ]
+    assert held == ([leads_to] if leads_to else [])
 
 
 # What statements do ---------------------------------------------------------------------------------------------------
@@ -431,6 +500,33 @@ def test_what_holds_a_pool_that_is_waited_for_is_cancelled_and_then_ended(
     given["held"] = [{"pid": asleep}, {"pid": open_transaction}]
     assert json.loads(done(cluster, "pool_exhausted", end, given)) == [open_transaction]
     eventually(lambda: states(cluster) == {others: "active", idle: "idle"})
+
+
+def typed(name: str, step: str, **parameters: str) -> list[str]:
+    """The statements that somebody types in a step, whose shell knows these parameters."""
+    [source] = [one for one in catalogue.sources() if one.folder == name]
+    [found] = [one for one in source.document["steps"] if one["id"] == step]
+    lines = [Template(command["run"]).substitute(parameters) for command in found["command"]]
+    words = [shlex.split(line) for line in lines]
+    return [line[place + 1] for line in words for place, word in enumerate(line) if word == "-XAtc"]
+
+
+def test_by_hand_a_pool_is_a_database_and_a_role() -> None:
+    [cancel] = typed("pool_exhausted", "free", POOL="orders/app")
+    assert "datname || '/' || rolname = 'orders/app'" in cancel
+
+
+@pytest.mark.slow
+@real_postgresql
+def test_by_hand_another_roles_pool_of_the_same_database_is_left_alone(
+    cluster: real.Cluster, sessions: list[Session]
+) -> None:
+    sessions += [Session(cluster, role, "SELECT pg_sleep(60)") for role in ("app", "other")]
+    asleep, others = (one.pid for one in sessions)
+    eventually(lambda: states(cluster) == {asleep: "active", others: "active"})
+    [cancel] = typed("pool_exhausted", "free", POOL="postgres/app")
+    assert cluster.sql(cancel.replace("3 s", "0 s")) == f"{asleep}|t"
+    eventually(lambda: states(cluster) == {others: "active"})
 
 
 @pytest.mark.slow

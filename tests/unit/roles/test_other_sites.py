@@ -48,6 +48,18 @@ def test_what_is_set_for_members_alone_is_known_to_those_who_reach_them(site: t.
     assert (observer["gateway"]["port"], observer["gateway"]["host"]) == (16432, GATE)
 
 
+def test_observers_look_for_ssh_where_they_reach_it(site: t.Any) -> None:
+    """ansible_port is one of the address that the control node goes by."""
+    site.hosts[A] |= {"ansible_host": "203.0.113.7", "ansible_port": 10022, "observer_ssh_port": 2200}
+    site.hosts[B] |= {"ansible_port": 2222}
+    site.hosts[GATE] |= {"ansible_port": 10023}
+    told = json.loads(site.rendered("observer")[GATE]["/etc/fraiseql-resilience/observer.json"])["members"]
+    assert {member["name"]: member["ssh_port"] for member in told} == {A: 2200, B: 2222}
+    del site.hosts[A]["observer_ssh_port"], site.hosts[B]["ansible_port"]
+    told = json.loads(site.rendered("observer")[GATE]["/etc/fraiseql-resilience/observer.json"])["members"]
+    assert {member["name"]: member["ssh_port"] for member in told} == {A: 10022, B: 22}
+
+
 def test_a_receiver_is_known_to_everybody_by_the_name_that_it_shows(site: t.Any) -> None:
     """Another name in synchronous_standby_names, and each commit would wait for somebody who never comes."""
     site.of_group["repositories"] = {

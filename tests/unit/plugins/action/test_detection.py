@@ -67,6 +67,19 @@ def test_each_host_of_the_cluster_is_looked_at_where_it_answers() -> None:
     assert places["alerts"] is None
 
 
+def test_what_observers_are_told_of_ssh_goes_before_the_way_of_the_control_node() -> None:
+    behind_nat = {"ansible_host": "203.0.113.7", "ansible_port": 10022, "resilience_address": "10.0.0.11"}
+    found = inventory(
+        pg_a1=behind_nat,
+        pg_a2={**behind_nat, "observer_ssh_port": "2200"},
+        repo_a={"observer_ssh_port": 0, "ansible_port": 2222},
+        observer={"observer_ssh_port": 2022},
+    ).places()["hosts"]
+    assert {host: port for host, (_address, port) in found.items()} == {
+        "pg-a1": 2022, "pg-a2": 2200, "pg-b1": 2022, "observer": 2022, "repo-a": 2222,
+    }  # fmt: skip
+
+
 def test_prometheus_is_asked_where_there_is_one() -> None:
     found = inventory(observer={"resilience_monitoring": "true", "resilience_address": "o.example"}).places()["alerts"]
     assert (found["host"], found["port"], found["cluster"]) == ("o.example", 9090, "orders")

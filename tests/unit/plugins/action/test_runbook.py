@@ -310,6 +310,66 @@ def test_no_secret_stands_on_a_command_line_or_in_what_is_kept(cellar: Cellar) -
         assert not re.search(r"hunter2|swordfish|sesame", text)
 
 
+#: A drill that follows the page, up to its own evidence.
+DRILL = """
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - fraiseql.resilience.evidence: {state: opened, operation: drill, cluster: lab}
+      register: resilience_evidence
+- hosts: observer
+  gather_facts: false
+  tasks:
+    - ansible.builtin.set_fact: {cluster: {primary: pg-a1}, injected: [{host: pg-a1}]}
+- ansible.builtin.import_playbook: books/by_hand.yml
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - fraiseql.resilience.evidence: {state: added, name: after.json, content: [1]}
+    - fraiseql.resilience.evidence:
+        state: sealed
+        report: {checks: [{name: it_is_dry, verdict: passed, reason: looked}]}
+"""
+
+
+def test_by_hand_it_has_all_that_the_run_around_it_was_given_and_leaves_that_ones_evidence_open(cellar: Cellar) -> None:
+    """A vaulted variable out of a file, with the password that opens it: by them the hosts are reached here."""
+    inventory = yaml.safe_load((cellar.folder / "inventory.yml").read_text())
+    groups = inventory["all"]["children"]
+    groups["lab"]["hosts"]["pg-a1"]["ansible_connection"] = "{{ site_connection }}"
+    groups["lab"]["vars"] = {"resilience_evidence_key": str(cellar.control.key)}
+    groups |= {name: {"hosts": {"observer": {}}} for name in ("repositories", "gateways")}
+    (cellar.folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
+    (cellar.folder / "vault-password").write_text("open sesame\n")
+    sealed = VaultLib([("house", VaultSecret(b"open sesame"))]).encrypt("local", vault_id="house").decode()
+    body = "".join(f"  {line}\n" for line in sealed.splitlines())
+    (cellar.folder / "vaulted.yml").write_text(f"site_connection: !vault |\n{body}")
+    cellar.book["parameters"] = {"CLUSTER": "the cellar's name", "PRIMARY": "the rack that is wet"}
+    dry = [{"host": "$PRIMARY", "run": f"grep -x none {cellar.folder}/water"}]
+    look = step(cellar.book, "look")
+    look.update(command=dry, task={"module": "member_info", "host": "$PRIMARY"})
+    look["next"]["failure"] = "drain"
+    look["next"]["unknown"] = "lost"
+    step(cellar.book, "dry").update(command=dry)
+    step(cellar.book, "drain").update(command=[{"host": "$PRIMARY", "run": f"printf none >{cellar.folder}/water"}])
+    step(cellar.book, "drain")["task"] = {"playbook": "respond", "variables": {"resilience_cluster": "$CLUSTER"}}
+    del step(cellar.book, "drain")["no_command"]
+    cellar.book["steps"] = [one for one in cellar.book["steps"] if one["id"] not in ("choose", "shut")]
+    cellar.command()
+    (cellar.folder / "books" / "by_hand.yml").write_text((catalogue.RUNBOOKS / "by_hand.yml").read_text())
+    (cellar.folder / "drill.yml").write_text(DRILL)
+    ended = subprocess.run(
+        [str(ANSIBLE), "-i", "inventory.yml", "drill.yml", "--vault-id", "house@vault-password", "-e", "@vaulted.yml",
+         "-e", "resilience_cluster=lab", "-e", "resilience_scenario=cellar_wet"],
+        cwd=cellar.folder, env=cellar.environment, check=False, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert cellar.story() == ["look failure", "drain success", "dry success"]
+    assert json.loads((cellar.evidence / "report.json").read_text())["verdict"] == "passed"
+    [drill] = (cellar.folder / "evidence").glob("*-drill-lab*")
+    assert (drill / "after.json").exists() and (drill / "SHA256SUMS.sig").exists()
+
+
 def test_a_dry_run_looks_and_changes_nothing(cellar: Cellar) -> None:
     ended = cellar.run("checked", resilience_confirm="")
     assert ended.returncode == 0, ended.stdout

@@ -43,4 +43,11 @@ def test_a_system_identifier_keeps_all_its_digits() -> None:
 def test_what_cannot_be_read_is_an_error_unless_only_a_report_is_wanted() -> None:
     with pytest.raises(UnknownError, match="bad certificate"):
         act(99)
-    assert act(99, unreadable="report")["repositories"][0]["code"] == 99
+    told = act(99, unreadable="report")
+    assert told["repositories"][0]["code"] == 99
+    assert told["verdict"] == "failed"
+    assert told["checks"] == [
+        {"name": "repository_1_can_be_read", "verdict": "failed",
+         "reason": "repository 1 of stanza lab cannot be read: bad certificate"}
+    ]  # fmt: skip
+    assert (act(0)["verdict"], act(0)["checks"][0]["verdict"]) == ("passed", "passed")

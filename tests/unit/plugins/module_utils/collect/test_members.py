@@ -36,6 +36,11 @@ FACTS: dict[str, t.Any] = {
 SAID = {"in_recovery": True, "version": 17, "timeline": 3, "written_lsn": "0/5000148", "receiving_from": "pg-a1"}
 
 
+@pytest.fixture(autouse=True)
+def no_ssh_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(members, "SSH_PORT", 1)
+
+
 class Psql:
     """A psql that answers, or fails as the real one does."""
 
@@ -183,6 +188,21 @@ def test_who_greets_and_who_does_not() -> None:
         assert members.is_greeted("127.0.0.1", port, 5.0)
         greeter.join(5)
     assert not members.is_greeted("127.0.0.1", port, 1.0)
+
+
+def test_ssh_is_heard_where_it_usually_is_though_the_inventory_says_another_port(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As behind NAT, where ansible_port is the router's: at the host's own address, nobody is there, or one is mute."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_server(("127.0.0.1", 0)) as mute:
+        monkeypatch.setattr(members, "SSH_PORT", server.getsockname()[1])
+        greeter = threading.Thread(target=lambda: server.accept()[0].sendall(b"SSH-2.0-OpenSSH_10.0\r\n"))
+        greeter.start()
+        begin = time.monotonic()
+        assert members.Greetings([("127.0.0.1", mute.getsockname()[1])], 5.0).of(0)
+        assert time.monotonic() - begin < 2
+        greeter.join(5)
+    assert not members.Greetings([("127.0.0.1", 1)], 1.0).of(0)
 
 
 @pytest.mark.parametrize("content", [None, "{"])

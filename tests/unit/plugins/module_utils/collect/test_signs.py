@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 from sample_cluster import Lab
 
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import members as members_of
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import signs
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.patroni import Engine
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.topology import Member, Standing
@@ -91,6 +92,8 @@ def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     members = list(Lab().members.values())
     monkeypatch.setattr(signs, "read_members", lambda facts, timeout, run: members)
     monkeypatch.setattr(signs, "read_engine", lambda facts, timeout: None)
+    # SSH of this machine is no host's.
+    monkeypatch.setattr(members_of, "SSH_PORT", 1)
     return path
 
 
