@@ -118,10 +118,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import Deadline
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.members import read_descriptor, read_members
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.patroni import read_engine
-from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.promotion import slot_name
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import run
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, ResilienceError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import patroni, topology
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.slots import slot_name
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.verdict import Verdict
 
 #: Seconds between two readings while waiting for a healthy cluster.

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.local_
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import CommandError, UnknownError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery_end import checked_lsn
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.slots import slots_of
 
 #: Seconds between two looks at the replay.
 POLL_SECONDS = 0.05
@@ -73,19 +73,13 @@ def promote(
 
 def create_slots(member: t.Mapping[str, t.Any]) -> str:
     """SQL that makes a slot for every other member and receiver that has none."""
-    others = [peer["name"] for peer in member["peers"] if peer["name"] != member["name"]]
-    names = ", ".join(f"('{slot_name(name)}')" for name in [*others, *member["receivers"]])
+    names = ", ".join(f"('{name}')" for name in slots_of(member))
     if not names:
         return "SELECT 0"
     return (
         f"SELECT count(pg_create_physical_replication_slot(name)) FROM (VALUES {names}) AS wanted (name)"
         " WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = wanted.name)"
     )
-
-
-def slot_name(name: str) -> str:
-    """A member's or receiver's name as a slot may be called."""
-    return re.sub(r"[^a-z0-9_]", "_", name.lower())
 
 
 def _await_replay(server: LocalServer, lsn: str, timeout: float) -> None:

@@ -25,11 +25,11 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.member
     ssh_ports,
 )
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.patroni import read_engine
-from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.promotion import slot_name
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.rest import ask
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import run
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import ResilienceError, UnknownError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import patroni, topology
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.slots import slot_name
 
 Record = dict[str, t.Any]
 Job = Callable[[], t.Any]

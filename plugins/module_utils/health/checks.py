@@ -151,9 +151,14 @@ def _replication(line: Line, deadline: float, given: Given) -> Findings:
     return of_postgresql.replication(seen, given["lag_bytes"], given["silent_seconds"], given["standbys"])
 
 
-def _slots(line: Line, deadline: float, given: Given) -> Findings:
-    seen, in_recovery = postgresql.slots(line, deadline)
-    return of_postgresql.slots(seen, in_recovery, given["retained_bytes"])
+def _slots(given: Given, descriptor: Descriptor | None) -> Look:
+    here = _here(descriptor)
+
+    def judge(line: Line, deadline: float) -> Findings:
+        seen, in_recovery = postgresql.slots(line, deadline)
+        return of_postgresql.slots(seen, in_recovery, given["retained_bytes"], here.slots())
+
+    return _asked(here.dsn, judge)
 
 
 def _archiving(line: Line, deadline: float, given: Given) -> Findings:
@@ -361,7 +366,7 @@ KINDS: dict[str, Kind] = {
         ready="soft",
     ),
     "slots": Kind(
-        _of_member(_slots),
+        _slots,
         {"retained_bytes": o.Option(o.rising, (1073741824.0, 3221225472.0))},
         every=15.0,
         of_member=True,

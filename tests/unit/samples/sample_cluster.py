@@ -166,13 +166,17 @@ class Lab:
             senders=[one for one in primary.senders if one["name"] != name],
             slots=[{**one, "active": one["active"] and one["name"] != slot(name)} for one in primary.slots],
         )
-        self.warns("pg-a1", "slots", f"nobody uses {slot(name)}")
+        self.warns("pg-a1", "slots", f"nobody uses {slot(name)}: a member's or receiver's")
         if name in self.gone:
             self.finds(
                 "observer",
                 "primaries",
                 leading({one: one == "pg-a1" if one not in self.gone else None for one in MEMBERS}),
             )
+        return self
+
+    def without_repository(self) -> Lab:
+        self.silent.add("repo-a")
         return self
 
     def receiver_away(self) -> Lab:

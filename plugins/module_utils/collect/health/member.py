@@ -13,6 +13,7 @@ import typing as t
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import UnknownError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.health.member import Reading
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.slots import slots_of
 
 #: One statement, so that all values belong together. A standby's timeline is the one that it receives, else the one
 #: of its last restart point; a primary's is the one that it writes, since its control file lags behind a promotion.
@@ -148,13 +149,21 @@ class Descriptor:
         self._user = user
 
     def dsn(self, database: str = "postgres") -> str:
-        try:
-            with open(self._path, encoding="utf-8") as stream:
-                member = json.load(stream)
-            return (
+        return self._told(
+            lambda member: (
                 f"host={member['socket_dir']} port={int(member['port'])} dbname={database} user={self._user}"
                 " application_name=resilience-health"
             )
+        )
+
+    def slots(self) -> list[str] | None:
+        """The slots that the member has for other members and for receivers, where it is said who they are."""
+        return self._told(lambda member: slots_of(member) if "peers" in member else None)
+
+    def _told(self, read: t.Callable[[dict[str, t.Any]], T]) -> T:
+        try:
+            with open(self._path, encoding="utf-8") as stream:
+                return read(json.load(stream))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise LookFailed(f"{self._path} does not describe a member: {error!r}") from error
 

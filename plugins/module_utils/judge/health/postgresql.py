@@ -118,19 +118,29 @@ class Slot:
 SLOT_STATUS = {"extended": Status.WARN, "unreserved": Status.FAIL, "lost": Status.FAIL}
 
 
-def slots(seen: t.Sequence[Slot], in_recovery: bool, retained: Limits) -> list[Finding]:
+def slots(
+    seen: t.Sequence[Slot], in_recovery: bool, retained: Limits, expected: t.Collection[str] | None = None
+) -> list[Finding]:
+    """``expected``: the slots of members and receivers, if known; an unused one tells that its user is away."""
     found = []
     for slot in seen:
         status = SLOT_STATUS.get(slot.wal_status or "", Status.PASS)
         if status is not Status.PASS:
             found.append(Finding(status, f"{slot.name} is {slot.wal_status}", "status", of=slot.name))
         elif not slot.active and not in_recovery:
-            found.append(Finding(Status.WARN, f"nobody uses {slot.name}", "active", 0.0, of=slot.name))
+            said = f"nobody uses {slot.name}{_whose(slot.name, expected)}"
+            found.append(Finding(Status.WARN, said, "active", 0.0, of=slot.name))
         if slot.retained_bytes is not None:
             found.append(
                 at_most("retained", slot.retained_bytes, retained, "bytes", f"{slot.name} holds back", slot.name)
             )
     return found or [Finding(Status.PASS, "no slot holds WAL back", "retained", 0.0, "bytes")]
+
+
+def _whose(name: str, expected: t.Collection[str] | None) -> str:
+    if expected is None:
+        return ""
+    return ": a member's or receiver's" if name in expected else ": no member or receiver is called so"
 
 
 @dataclass(frozen=True)

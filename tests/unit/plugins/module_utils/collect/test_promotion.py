@@ -14,7 +14,6 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.promotion import (
     create_slots,
     promote,
-    slot_name,
 )
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Completed
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import (
@@ -120,8 +119,7 @@ def test_what_is_no_position_never_reaches_the_server() -> None:
     assert server.asked == []
 
 
-def test_slots_are_for_all_others_and_named_as_postgresql_allows() -> None:
-    assert slot_name("Repo-A.receiver") == "repo_a_receiver"
+def test_slots_are_made_for_all_others() -> None:
     statement = create_slots(MEMBER)
     assert "('pg_a1'), ('repo_a_receiver')" in statement
     assert "pg_a2" not in statement

@@ -92,7 +92,9 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
 
 @pytest.fixture
 def look(tmp_path: Path, server: Server) -> t.Callable[..., t.Callable[[], t.Sequence[Finding]]]:
-    (tmp_path / "member.json").write_text(json.dumps({"socket_dir": "/run", "port": 5433}))
+    (tmp_path / "member.json").write_text(
+        json.dumps({"socket_dir": "/run", "port": 5433, "name": "pg-a1", "peers": [], "receivers": []})
+    )
     descriptor = Descriptor(str(tmp_path / "member.json"), "postgres")
 
     def made(kind: str, **options: t.Any) -> t.Callable[[], t.Sequence[Finding]]:

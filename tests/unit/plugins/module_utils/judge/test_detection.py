@@ -275,9 +275,7 @@ def not_archived(lab: Lab, command: str = "pgbackrest --stanza=orders archive-pu
 
 def repository_lost() -> Lab:
     """The slot of the receiver stays in use until the primary notices, so that comes later."""
-    lab = not_archived(Lab())
-    lab.silent.add("repo-a")
-    return lab
+    return not_archived(Lab()).without_repository()
 
 
 def all_lost() -> Lab:
@@ -326,9 +324,14 @@ def slots_taken() -> Lab:
     return lab.stands("pg-a1", Standing.UNSEEN, "FATAL: sorry, too many clients already")
 
 
-def split() -> Lab:
+def promoted_beside() -> Lab:
     lab = Lab().stands("pg-b1", Standing.PRIMARY, "").standby_away("pg-b1")
     lab.readings["pg-b1"] = lab.readings["pg-a1"]
+    return lab
+
+
+def split() -> Lab:
+    lab = promoted_beside()
     two = "2 of 3 members serve as primary: pg-a1, pg-b1"
     return lab.fails("observer", "primaries", two).warns(
         "pg-b1", "heartbeat_seen", "since the heartbeat changed here: 9 s"
@@ -370,6 +373,7 @@ SCENARIOS: list[tuple[str, str, Lab]] = [
     ("region_lost", "at first", Lab().loses("pg-a1", power=True).loses("pg-a2", power=True)),
     ("cross_region_restore", "", all_lost()),
     ("repository_lost", "at first", repository_lost()),
+    ("repository_lost", "before archiving fails", Lab().without_repository().receiver_away()),
     ("repository_lost", "later", repository_lost().receiver_away()),
     ("ransomware", "", not_archived(Lab())),
     ("store_unreachable", "at first", store_lost()),
@@ -390,8 +394,9 @@ SCENARIOS: list[tuple[str, str, Lab]] = [
     ("standby_lost", "its host, at first", Lab().loses("pg-b1")),
     ("standby_lost", "its host", Lab().loses("pg-b1", power=False).standby_away("pg-b1")),
     ("confirmers_lost", "", confirmers_lost()),
+    ("split_brain", "before the observer looked", promoted_beside()),
     ("split_brain", "", split()),
-    ("slot_unused", "", Lab().warns("pg-a1", "slots", "nobody uses forgotten")),
+    ("slot_unused", "", Lab().warns("pg-a1", "slots", "nobody uses forgotten: no member or receiver is called so")),
     ("receiver_lost", "", Lab().receiver_away()),
     ("gateway_down", "PgBouncer", gateway_closed("pgbouncer", "PgBouncer does not answer: Connection refused")),
     ("gateway_down", "HAProxy", gateway_closed("haproxy", "127.0.0.1:5000 does not answer: Connection refused")),

@@ -125,6 +125,18 @@ def test_slots(slot: Slot, in_recovery: bool, status: str) -> None:
     assert wrong(slots([slot], in_recovery, (1000, 9000)))[0] == status
 
 
+def test_an_unused_slot_says_whether_a_member_or_receiver_should_use_it() -> None:
+    said = [
+        wrong(slots([Slot(name, False, "reserved", 10.0)], False, (1000, 9000), expected))[1]
+        for name, expected in (("pg_b1", ["pg_b1"]), ("forgotten", ["pg_b1"]), ("forgotten", None))
+    ]
+    assert said == [
+        "active: nobody uses pg_b1: a member's or receiver's",
+        "active: nobody uses forgotten: no member or receiver is called so",
+        "active: nobody uses forgotten",
+    ]
+
+
 def test_no_slot_holds_nothing_back() -> None:
     assert wrong(slots([], False, (1, 2))) == ("pass", "")
 
