@@ -10,6 +10,7 @@ HERE := window verify_standard_1gb verify_standard_5gb sabotage backup_tps pagin
 
 .PHONY: bench
 
-bench: $(if $(filter-out $(HERE),$(or $(ONLY),all)),.lab/protected-$(ENGINE),setup) ## Measure recovery on the lab (hours), write docs/benchmarks.json and its page; or ONLY=switchover
+bench: $(if $(filter-out $(HERE),$(or $(ONLY),all)),.lab/protected-$(ENGINE),setup) ## Measure recovery on the lab (hours), write docs/benchmarks.json and its pages; or ONLY=switchover
 	$(VENV)/bin/python tests/bench/run.py $(if $(ROUNDS),--rounds $(ROUNDS)) $(ONLY)
 	$(VENV)/bin/python scripts/benchmarks_page.py
+	$(VENV)/bin/python scripts/reference.py
