@@ -259,8 +259,7 @@ def test_the_module_answers_a_plan_in_check_mode(place: restore.Place, monkeypat
     monkeypatch.setattr(pgbackrest_restore, "run", run)
     given = {
         "state": "restored", "type": "default", "target": None, "exclusive": False, "timeline": None, "repo": None,
-        "set": None, "delta": False, "keep": True, "reuse": True, "timeout": 60.0,
-            "descriptor": "member.json",
+        "set": None, "delta": False, "keep": True, "reuse": True, "timeout": 60.0, "descriptor": "member.json",
     }  # fmt: skip
     result = pgbackrest_restore.act(given, check_mode=True)
     assert result["changed"] is True
