@@ -356,7 +356,8 @@ def test_a_clock_that_is_two_minutes_off(cluster: real.Cluster, agent: Agent, st
         skewed.until("/readyz", code_is(200), within=15)
         skewed.until("/healthz", lambda code, body: body["components"]["clock"]["own"] == "fail", within=5)
         assert "2 of 2 peers differ by 5 s or more" in skewed.component("clock")["reason"]
-        assert skewed.component("login")["own"] == "pass"
+        # It warns where a login takes long, as on a busy machine: then not for long.
+        skewed.until("/healthz", lambda code, body: body["components"]["login"]["own"] == "pass", within=15)
     with agent_of(settings(cluster, cluster.port, clock=clock)) as right:
         right.until("/healthz", lambda code, body: body.get("components", {}).get("clock", {}).get("own") == "pass", 15)
 
