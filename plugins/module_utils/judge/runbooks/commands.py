@@ -56,11 +56,12 @@ _READING = re.compile(r"\s*(?:select|show|table|values|with)\b", re.IGNORECASE)
 _CALL = re.compile(r"\b([a-z_]\w*)\s*\(", re.IGNORECASE)
 #: Functions, and words that stand before a bracket, that change nothing.
 _FUNCTIONS = frozenset({
-    "any", "as", "avg", "cardinality", "coalesce", "count", "current_setting", "exists", "extract", "filter", "from",
-    "in", "left", "max", "min", "now", "over", "pg_blocking_pids", "pg_control_checkpoint", "pg_current_wal_lsn",
-    "pg_database_size", "pg_is_in_recovery", "pg_is_wal_replay_paused", "pg_last_wal_receive_lsn",
-    "pg_last_wal_replay_lsn", "pg_last_xact_replay_timestamp", "pg_read_file", "pg_size_pretty", "pg_wal_lsn_diff",
-    "round", "substring", "sum", "to_char", "unnest", "values", "where",
+    "and", "any", "as", "avg", "cardinality", "coalesce", "count", "current_setting", "exists", "extract", "filter",
+    "from", "in", "left", "lower", "max", "min", "not", "now", "or", "over", "pg_blocking_pids",
+    "pg_control_checkpoint", "pg_current_wal_lsn", "pg_database_size", "pg_is_in_recovery",
+    "pg_is_wal_replay_paused", "pg_last_wal_receive_lsn", "pg_last_wal_replay_lsn", "pg_last_xact_replay_timestamp",
+    "pg_read_file", "pg_size_pretty", "pg_wal_lsn_diff", "round", "substring", "sum", "to_char", "unnest", "upper",
+    "values", "where",
 })  # fmt: skip
 
 

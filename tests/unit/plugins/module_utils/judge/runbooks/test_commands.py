@@ -20,6 +20,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks
         "curl -sf -m 3 http://a:8008/primary && echo_is_not_needed=1 uptime",
         "journalctl --unit pgbackrest.service --since -1h",
         "PGCONNECT_TIMEOUT=3 psql -h /run -c 'SELECT pg_is_in_recovery(), count(*) FROM pg_stat_replication'",
+        "psql -c 'SELECT 1 WHERE lower(a) = b AND (c OR (NOT (d)))'",
         "psql --command 'SHOW server_version' --command \"SELECT 1\"",
         "sudo -u postgres psql -XAtc 'SELECT pg_is_wal_replay_paused()' | grep -x f",
         "openssl x509 -in /etc/host.crt -noout -enddate",
