@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import typing as t
@@ -13,8 +12,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from local_play import played
 
-ANSIBLE = Path(sys.executable).parent / "ansible-playbook"
 #: Who is met first by each playbook that changes something, beside localhost.
 FIRST = {
     "drill": "Observer.1",
@@ -52,13 +51,7 @@ def run(
         }
     }
     (folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
-    given = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
-    return subprocess.run(
-        [str(ANSIBLE), "-i", "inventory.yml", f"fraiseql.resilience.{name}", "-e", f"resilience_cluster={CLUSTER}",
-         *options],
-        cwd=folder, env={**given, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOME": str(folder / "home"), "LC_ALL": "C.UTF-8"},
-        check=False, capture_output=True, text=True,
-    )  # fmt: skip
+    return played(folder, f"fraiseql.resilience.{name}", "-e", f"resilience_cluster={CLUSTER}", *options)
 
 
 @pytest.mark.parametrize("name", sorted(FIRST))

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import http.server
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -17,9 +16,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from local_play import played
 from sample_cluster import CHECKS_OF, KINDS, Lab, Standing
-
-ANSIBLE = Path(sys.executable).parent / "ansible-playbook"
 
 
 @contextlib.contextmanager
@@ -68,14 +66,8 @@ def detect(folder: Path, ports: dict[str, int], *options: str) -> subprocess.Com
         }
     }
     (folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
-    given = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
-    return subprocess.run(
-        [str(ANSIBLE), "-i", "inventory.yml", "fraiseql.resilience.detect", "-e", "resilience_cluster=orders",
-         "-e", "resilience_detection_file=detected.json", *options],
-        cwd=folder, check=False, capture_output=True, text=True,
-        env={**given, "PWD": str(folder), "LC_ALL": "C.UTF-8", "ANSIBLE_NOCOLOR": "1",
-             "ANSIBLE_HOME": str(folder / "home"), "ANSIBLE_SHOW_CUSTOM_STATS": "true"},
-    )  # fmt: skip
+    named = ("-e", "resilience_cluster=orders", "-e", "resilience_detection_file=detected.json")
+    return played(folder, "fraiseql.resilience.detect", *named, *options, ANSIBLE_SHOW_CUSTOM_STATS="true")
 
 
 @pytest.fixture

@@ -6,18 +6,16 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import typing as t
 from pathlib import Path
 
 import pytest
 import yaml
+from local_play import played
 
 from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks import catalogue
 
-ANSIBLE = Path(sys.executable).parent / "ansible-playbook"
 MEMBERS = ("pg-a1", "pg-a2")
 
 
@@ -44,13 +42,8 @@ def procedure(folder: Path, task: dict[str, t.Any], *options: str, **ends: t.Any
     ]
     (folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
     (folder / "procedure.yml").write_text(yaml.safe_dump(plays, sort_keys=False))
-    given = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
-    ended = subprocess.run(
-        [str(ANSIBLE), "-i", "inventory.yml", "procedure.yml", "-e", "resilience_cluster=orders",
-         "-e", "resilience_confirm=orders", *options],
-        cwd=folder, check=False, capture_output=True, text=True,
-        env={**given, "LC_ALL": "C.UTF-8", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOME": str(folder / "home")},
-    )  # fmt: skip
+    named = ("-e", "resilience_cluster=orders", "-e", "resilience_confirm=orders")
+    ended = played(folder, "procedure.yml", *named, *options)
     [report] = (folder / "evidence").glob("*/report.json")
     return ended.returncode, json.loads(report.read_text())
 

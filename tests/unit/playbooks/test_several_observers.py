@@ -5,17 +5,15 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import typing as t
 from pathlib import Path
 
 import yaml
+from local_play import played
 
 from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks import catalogue
 
-ANSIBLE = Path(sys.executable).parent / "ansible-playbook"
 SEES = {"verdict": "passed", "primary": "pg-a1"}
 CUT_OFF = {"verdict": "unknown", "primary": None}
 BROKEN = {"failed": True, "msg": "this host does not know its cluster"}
@@ -56,11 +54,7 @@ def test_the_status_is_that_of_an_observer_that_could_look(tmp_path: Path) -> No
     inventory = {"all": {"vars": local, "children": {**groups, "observers": observers}}}
     (tmp_path / "inventory.yml").write_text(yaml.safe_dump(inventory))
     (tmp_path / "plays.yml").write_text(yaml.safe_dump(plays))
-    given = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
-    ended = subprocess.run(
-        [str(ANSIBLE), "-i", "inventory.yml", "plays.yml"], cwd=tmp_path, check=False, capture_output=True, text=True,
-        env={**given, "LC_ALL": "C.UTF-8", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOME": str(tmp_path / "home")},
-    )  # fmt: skip
+    ended = played(tmp_path, "plays.yml")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert {name: (tmp_path / name).read_text() for name in CLUSTERS} == {
         name: counts for name, (_told, counts) in CLUSTERS.items()

@@ -6,19 +6,17 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import typing as t
 from pathlib import Path
 
 import pytest
 import yaml
+from local_play import played
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import topology
 from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks import catalogue
 
-ANSIBLE = Path(sys.executable).parent / "ansible-playbook"
 FOLDER = catalogue.RUNBOOKS / "split_brain"
 WAITS = 'ANY 1 ("pg-a2", "repo-a-receiver")'
 
@@ -52,11 +50,7 @@ def said(folder: Path, asserted: dict[str, t.Any], cases: t.Iterable[dict[str, t
     }
     (folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
     (folder / "plays.yml").write_text(yaml.safe_dump(plays, sort_keys=False))
-    given = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
-    ended = subprocess.run(
-        [str(ANSIBLE), "-i", "inventory.yml", "plays.yml"], cwd=folder, check=False, capture_output=True, text=True,
-        env={**given, "LC_ALL": "C.UTF-8", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOME": str(folder / "home")},
-    )  # fmt: skip
+    ended = played(folder, "plays.yml")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return t.cast("list[str]", json.loads((folder / "said.json").read_text()))
 
