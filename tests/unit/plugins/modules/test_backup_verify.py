@@ -170,7 +170,8 @@ FAULTS = {
         "recovery: it ended at the target",
         "failed",
         # Unreadable for pgBackRest, or for PostgreSQL, as the byte falls.
-        "was not reached: the recovery died: (restore_wal: archive-get of [0-9A-F]{24} ended|LOG: .* (at 0/|in log segment))",
+        "was not reached: the recovery died: "
+        "(restore_wal: archive-get of [0-9A-F]{24} ended|LOG: .* (at 0/|in log segment [0-9A-F]{24}))",
     ),
     gap_in_the_wal: ("standard", "repository 1: WAL has no gap", "failed", "missing: [0-9A-F]{24}"),
     backup_without_its_wal: ("standard", "repository 1: WAL has no gap", "failed", "missing: [0-9A-F]{24}"),
