@@ -163,15 +163,19 @@ def catalogue_ahead(fork: Fork) -> None:
     path.write_text(json.dumps(line) + "\n" + '{"cut off')
 
 
+# For pgBackRest or for PostgreSQL, which names the place or the segment, as the byte falls.
+UNREADABLE = (
+    "was not reached: the recovery died: "
+    "(restore_wal: archive-get of [0-9A-F]{24} ended|LOG: .* (at 0/|in log segment [0-9A-F]{24}))"
+)
+
 FAULTS = {
     flipped_in_the_backup: ("standard", "restore: files", "failed", "backup 2.*F"),
     flipped_in_the_wal: (
         "standard",
         "recovery: it ended at the target",
         "failed",
-        # Unreadable for pgBackRest, or for PostgreSQL, as the byte falls.
-        "was not reached: the recovery died: "
-        "(restore_wal: archive-get of [0-9A-F]{24} ended|LOG: .* (at 0/|in log segment [0-9A-F]{24}))",
+        UNREADABLE,
     ),
     gap_in_the_wal: ("standard", "repository 1: WAL has no gap", "failed", "missing: [0-9A-F]{24}"),
     backup_without_its_wal: ("standard", "repository 1: WAL has no gap", "failed", "missing: [0-9A-F]{24}"),
