@@ -19,6 +19,7 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
 from lab_hosts import Lab, eventually
 from witness import Witness
 
@@ -26,6 +27,10 @@ TOP = Path(__file__).resolve().parents[2]
 CONFIRMED = ("-e", "resilience_cluster=lab", "-e", "resilience_confirm=lab")
 ASYNC = ("-e", "resilience_protection=async")
 PATRONI = ("-e", "resilience_ha_engine=patroni")
+#: What a lab's record calls what the playbooks ask for.
+IDENTITY = {
+    "name": "lab_name", "subnet": "lab_subnet", "release": "lab_debian_release", "monitoring": "lab_monitoring",
+}  # fmt: skip
 NANO = 1_000_000_000
 #: Seconds that a playbook may take.
 PLAY_SECONDS = 900
@@ -71,7 +76,14 @@ class Bench:
             str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(self.lab.directory / "inventory.yml"),
             name if name.endswith(".yml") else f"fraiseql.resilience.{name}",
             *CONFIRMED, "-e", f"resilience_evidence_directory={self.folder / 'evidence'}",
+            "-e", json.dumps(self.identity()),
         ]  # fmt: skip
+
+    def identity(self) -> dict[str, t.Any]:
+        """Which lab it is, as playbooks that make and break hosts ask for it; before it is made, its place alone."""
+        record = self.lab.directory / "lab.yml"
+        told = yaml.safe_load(record.read_text(encoding="utf-8")) if record.exists() else {}
+        return {"lab_directory": str(self.lab.directory), **{IDENTITY[word]: value for word, value in told.items()}}
 
     def play(self, name: str, *options: str, scenario: str = "", may_fail: bool = False) -> tuple[str, float]:
         """Run a playbook; what it printed, and the moment (CLOCK_MONOTONIC) at which it was started."""
@@ -123,7 +135,7 @@ class Bench:
 
     def lab_task(self, tasks: str, **variables: str) -> None:
         """Tasks of role lab, on this machine."""
-        given = {**variables, "lab_directory": str(self.lab.directory)}
+        given = {**variables, **self.identity()}
         argv = [
             str(Path(sys.executable).parent / "ansible"), "localhost", "-m", "ansible.builtin.include_role",
             "-a", f"name=fraiseql.resilience.lab tasks_from={tasks}", "-e", json.dumps(given),
