@@ -2,8 +2,10 @@
 
 OPERATIONS ?=
 POINTS ?= 0
+# Instead of after tasks, at so many random moments.
+MOMENTS ?= 0
 
 .PHONY: chaos
 
-chaos: .lab/protected-$(ENGINE) ## Kill each operation wherever that can leave something new (hours), or: make chaos OPERATIONS=switchover POINTS=3
-	$(VENV)/bin/python tests/chaos/run.py --points $(POINTS) $(if $(EVERY),--every) $(if $(RECORD),--record) $(OPERATIONS)
+chaos: .lab/protected-$(ENGINE) ## Kill each operation wherever that can leave something new (hours), or: OPERATIONS=switchover POINTS=3; or MOMENTS=10
+	$(VENV)/bin/python tests/chaos/run.py --points $(POINTS) --moments $(MOMENTS) $(if $(EVERY),--every) $(if $(RECORD),--record) $(OPERATIONS)

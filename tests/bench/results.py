@@ -126,6 +126,8 @@ FIGURES = (
            times(1, 0), "faults in all", least=True),
     Figure("chaos_points", "points", "operations killed after one of their tasks and run again: whole (1) or not (0)",
            limit(1), least=True),
+    Figure("chaos_moments", "moments", "operations killed within a task and run again: whole (1) or not (0)",
+           limit(1), least=True),
     Figure("site_second_run_seconds", "seconds", "a second site.yml, all hosts", limit(90)),
     Figure("site_second_run_changed", "tasks", "the same: tasks that changed something", limit(0)),
 )  # fmt: skip

@@ -3,20 +3,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where an operation is killed, and what is known of that: docs/chaos.json. Pure, but for that one file.
 
-The file: ``{"schema", "operations": {name: {"tasks", "distinct", "points": [{"task", "name", "wrong": [...]}]}}}``.
+The file: ``{"schema", "operations": {name: {"tasks", "distinct", "points": [{"task", "name", "wrong": [...]}],
+"moments": [{"second", "name", "with_all_it_began", "wrong": [...]}]}}}``; an operation has points, moments, or both.
 """
 
 from __future__ import annotations
 
 import json
 import typing as t
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 FILE = Path(__file__).resolve().parents[2] / "docs" / "chaos.json"
 SCHEMA = "fraiseql.resilience/chaos/1"
 #: After so many seconds within a task the hosts may have gone on by themselves.
 MAY_GO_ON_SECONDS = 1.0
+WHERE = "each by name in [chaos.json](chaos.json)"
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,16 @@ class Point:
 
     task: int
     name: str
+    wrong: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """An operation killed in the middle of a task and run again; its workers too, or not: what is wrong afterwards."""
+
+    second: float
+    name: str
+    with_all_it_began: bool
     wrong: tuple[str, ...]
 
 
@@ -64,7 +76,7 @@ def known() -> dict[str, t.Any]:
 
 def whole_points(operation: str, tasks: t.Sequence[Task]) -> set[int]:
     """Points that were whole before, by their numbers; a task that has another name by now is another one."""
-    recorded = known()["operations"].get(operation, {}).get("points", [])
+    recorded = _of(known(), operation)["points"]
     return {
         one["task"]
         for one in recorded
@@ -75,32 +87,58 @@ def whole_points(operation: str, tasks: t.Sequence[Task]) -> set[int]:
 def keep(operation: str, tasks: t.Sequence[Task], point: Point) -> dict[str, t.Any]:
     """The file's content with one more point."""
     content = known()
-    record = content["operations"].setdefault(operation, {"points": []})
-    others = [one for one in record["points"] if one["task"] != point.task]
-    mine = {"task": point.task, "name": point.name, "wrong": list(point.wrong)}
-    content["operations"][operation] = {
-        "tasks": len(tasks),
-        "distinct": len(distinct(tasks)),
-        "points": sorted([*others, mine], key=lambda one: int(one["task"])),
-    }
+    kept = _of(content, operation)
+    this = {"task": point.task, "name": point.name, "wrong": list(point.wrong)}
+    others = [one for one in kept["points"] if one["task"] != point.task]
+    ordered = sorted([*others, this], key=lambda one: int(one["task"]))
+    mine = {"tasks": len(tasks), "distinct": len(distinct(tasks)), "points": ordered}
+    return _written(content, operation, {**kept, **mine})
+
+
+def keep_moment(operation: str, moment: Moment) -> dict[str, t.Any]:
+    """The file's content with one more moment."""
+    content = known()
+    kept = _of(content, operation)
+    this = {**asdict(moment), "wrong": list(moment.wrong)}
+    return _written(content, operation, {**kept, "moments": [*kept["moments"], this]})
+
+
+def _of(content: t.Mapping[str, t.Any], operation: str) -> dict[str, t.Any]:
+    return {"tasks": 0, "distinct": 0, "points": [], "moments": [], **content["operations"].get(operation, {})}
+
+
+def _written(content: dict[str, t.Any], operation: str, kept: dict[str, t.Any]) -> dict[str, t.Any]:
+    content["operations"][operation] = kept
     unfinished = FILE.with_suffix(".unfinished")
     unfinished.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     unfinished.replace(FILE)
     return content
 
 
-def samples(content: dict[str, t.Any]) -> list[float]:
-    """One a point: whole (1) or not (0)."""
-    return [float(not point["wrong"]) for one in content["operations"].values() for point in one["points"]]
+def samples(content: dict[str, t.Any], kind: str = "points") -> list[float]:
+    """One a point, or one a moment: whole (1) or not (0)."""
+    return [float(not one["wrong"]) for kept in _with(content, kind).values() for one in kept[kind]]
 
 
 def remark(content: dict[str, t.Any]) -> str:
     """How far the points reach, by operation."""
     parts = [
         f"{name} {len(one['points'])} of {one['distinct']} ({one['tasks']} tasks)"
-        for name, one in content["operations"].items()
+        for name, one in _with(content, "points").items()
     ]
     reach = (
         "killed after each task that changed something or took a second, since any other leaves what was there before"
     )
-    return f"{reach}: {', '.join(parts)}; each by name in [chaos.json](chaos.json)."
+    return f"{reach}: {', '.join(parts)}; {WHERE}."
+
+
+def moment_remark(content: dict[str, t.Any]) -> str:
+    """How many moments, by operation."""
+    parts = [f"{name} {len(one['moments'])}" for name, one in _with(content, "moments").items()]
+    reach = "at random moments, each in a part of its own of the run's time; every other time the run's workers live on"
+    return f"{reach}: {', '.join(parts)}; {WHERE}."
+
+
+def _with(content: dict[str, t.Any], kind: str) -> dict[str, t.Any]:
+    kept = {name: _of(content, name) for name in content["operations"]}
+    return {name: one for name, one in kept.items() if one[kind]}

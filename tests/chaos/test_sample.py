@@ -21,7 +21,8 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def test_a_switchover_that_is_killed_half_way_is_ended_by_the_next_run(bench: Bench) -> None:
-    tasks, wrong = run.disturbed(bench, "switchover", 0)
-    assert wrong == []
-    _again, wrong = run.disturbed(bench, "switchover", len(tasks) // 2)
-    assert wrong == [], f"killed after task {len(tasks) // 2} of {len(tasks)}"
+    undisturbed = run.disturbed(bench, "switchover", run.UNDISTURBED)
+    assert undisturbed.wrong == []
+    half = len(undisturbed.tasks) // 2
+    killed = run.disturbed(bench, "switchover", run.Kill(after_task=half))
+    assert killed.wrong == [], f"killed after task {half} of {len(undisturbed.tasks)}"

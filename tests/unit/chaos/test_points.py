@@ -9,7 +9,7 @@ from pathlib import Path
 
 import points
 import pytest
-from points import Point, Task
+from points import Moment, Point, Task
 
 LOOKED, CHANGED, WAITED = Task("looked", False, 0.2), Task("changed", True, 0.1), Task("waited", False, 4.0)
 
@@ -39,3 +39,14 @@ def test_what_was_whole_is_known_until_the_task_is_another_one(file: Path) -> No
     assert points.whole_points("switchover", [LOOKED, WAITED, WAITED]) == set()
     assert points.samples(content) == [1.0, 0.0]
     assert "switchover 2 of 3 (3 tasks)" in points.remark(content)
+
+
+def test_moments_stand_beside_the_points_of_an_operation(file: Path) -> None:
+    points.keep("restore", [LOOKED, CHANGED], Point(2, "changed", ()))
+    points.keep_moment("restore", Moment(3.5, "waited", with_all_it_began=True, wrong=()))
+    content = points.keep_moment("failover", Moment(0.25, "looked", with_all_it_began=False, wrong=("a hold",)))
+    assert points.samples(content) == [1.0]
+    assert points.samples(content, "moments") == [1.0, 0.0]
+    assert "restore 1 of 2 (2 tasks);" in points.remark(content)
+    assert "restore 1, failover 1;" in points.moment_remark(content)
+    assert points.whole_points("failover", [LOOKED]) == set()
