@@ -8,7 +8,8 @@
     make chaos EVERY=1                             after every single task
     make chaos OPERATIONS=switchover POINTS=3      one operation, three of its points, spread evenly
     make chaos MOMENTS=10                          each operation, at ten random moments instead, within its tasks too
-    make chaos RECORD=1                            what is whole goes to docs/chaos.json, and is not killed there again
+    make chaos RECORD=1                            what is whole goes to docs/chaos.json, and is not killed there again;
+                                                   several labs, each with --lab, share the points
 
 The tasks are found by an undisturbed run, not listed here. The lab has to be up and healthy, and is afterwards.
 """
@@ -176,10 +177,12 @@ def after_tasks(bench: Bench, name: str, undisturbed: Round, given: argparse.Nam
     """Kill the operation after its tasks in turn. Whether all was whole each time."""
     tasks = undisturbed.tasks
     numbers = list(range(1, len(tasks) + 1)) if given.every else points.distinct(tasks)
-    done = points.whole_points(name, tasks) if given.record else set()
+    wanted = points.spread(numbers, given.points)
+    # Another lab may be at it, too: each takes one that is not whole yet.
+    random.shuffle(wanted)
     whole = True
-    for number in points.spread(numbers, given.points):
-        if number in done:
+    for number in wanted:
+        if given.record and number in points.whole_points(name, tasks):
             continue
         wrong = disturbed(bench, name, Kill(after_task=number)).wrong
         whole = whole and not wrong
