@@ -20,6 +20,8 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import 
 
 #: What every program runs with, so that its output can be read. Some of them obey LANGUAGE more than LC_ALL.
 READABLE = {"LC_ALL": "C.UTF-8", "LANGUAGE": "", "TZ": "UTC"}
+#: Descriptors that a program keeps open as long as it runs, also where who started it is gone.
+_KEPT_OPEN: set[int] = set()
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ def run(
             text=True,
             errors="replace",
             start_new_session=True,
+            pass_fds=tuple(_KEPT_OPEN),
         )
     except OSError as error:
         raise CommandFailed(f"{argv[0]} cannot be started: {error.strerror}", argv=argv, rc=127) from error
@@ -94,6 +97,16 @@ def run(
             f"{argv[0]} ended with exit code {completed.rc}", argv=argv, rc=completed.rc, stderr=stderr or stdout
         )
     return completed
+
+
+@contextlib.contextmanager
+def kept_open(descriptor: int) -> t.Iterator[None]:
+    """What :func:`run` starts within the block inherits the descriptor, as a lock that is to be held to its end."""
+    _KEPT_OPEN.add(descriptor)
+    try:
+        yield
+    finally:
+        _KEPT_OPEN.discard(descriptor)
 
 
 def leashed(run: Runner) -> Runner:

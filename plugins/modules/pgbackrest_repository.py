@@ -102,6 +102,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fraiseql.resilience.plugins.module_utils import command
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import lost_repository, pgbackrest
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, ResilienceError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.operation_lock import alone
+
+#: For an earlier one to fill it up. Leaving a lost one out waits for nothing: the primary's disk fills meanwhile.
+REFILL_SECONDS = 3600.0
 
 
 def argument_spec() -> dict[str, t.Any]:
@@ -177,9 +181,12 @@ def taken_back(
 def main() -> None:
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
     try:
-        module.exit_json(**act(module.params, check_mode=module.check_mode, run=command.run))
+        refills = not module.check_mode and module.params["state"] == "present"
+        with alone("repository", "pgbackrest_repository", wait=REFILL_SECONDS, needed=refills):
+            result = act(module.params, check_mode=module.check_mode, run=command.run)
     except ResilienceError as error:
         module.fail_json(**error.as_result())
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -148,6 +148,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.pgbackrest import Client
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import run
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import ResilienceError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.operation_lock import alone
 
 REQUEST = ("type", "target", "exclusive", "timeline", "repo", "set", "delta", "keep", "reuse")
 
@@ -188,7 +189,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        result = act(module.params, module.check_mode)
+        with alone("data", "pgbackrest_restore", wait=module.params["timeout"], needed=not module.check_mode):
+            result = act(module.params, module.check_mode)
     except ResilienceError as error:
         module.fail_json(**error.as_result())
     module.exit_json(**result)

@@ -99,6 +99,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils import armed
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import promotion, received_wal
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import run
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import ResilienceError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.operation_lock import alone
 
 
 def act(given: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
@@ -135,7 +136,9 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        result = act(module.params, module.check_mode)
+        changes = not module.check_mode and module.params["state"] != "awaited"
+        with alone("data", "promotion", wait=module.params["timeout"], needed=changes):
+            result = act(module.params, module.check_mode)
     except ResilienceError as error:
         module.fail_json(**error.as_result())
     module.exit_json(**result)

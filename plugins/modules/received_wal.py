@@ -126,7 +126,10 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import run
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import ResilienceError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery_end import checked_lsn
+from ansible_collections.fraiseql.resilience.plugins.module_utils.operation_lock import alone
 
+#: For another one, which moves files or starts a unit.
+WAIT_SECONDS = 120.0
 STATES = ("measured", "taken", "delivered", "set_aside", "detached", "attached")
 
 
@@ -165,7 +168,9 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        result = act(module.params, module.check_mode)
+        changes = not module.check_mode and module.params["state"] not in ("measured", "taken")
+        with alone("received-wal", "received_wal", wait=WAIT_SECONDS, needed=changes):
+            result = act(module.params, module.check_mode)
     except ResilienceError as error:
         module.fail_json(**error.as_result())
     module.exit_json(**result)

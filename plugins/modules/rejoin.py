@@ -115,6 +115,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import run
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import ResilienceError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.rejoin import Decision, Method
+from ansible_collections.fraiseql.resilience.plugins.module_utils.operation_lock import alone
 
 
 def act(given: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
@@ -147,7 +148,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        result = act(module.params, module.check_mode)
+        with alone("data", "rejoin", wait=module.params["restore_timeout"], needed=not module.check_mode):
+            result = act(module.params, module.check_mode)
     except ResilienceError as error:
         module.fail_json(**error.as_result())
     module.exit_json(**result)

@@ -6,6 +6,7 @@
     restore.json says   data directory        a run finds it and
     (none), restored    any                   keeps or updates it, restores
     restoring           without pg_control    was cut off: goes on, and keeps nothing a second time
+    restored            with recovery.signal  never came to its end: the same
 
 pgBackRest writes ``global/pg_control`` last, so a half-restored directory can never start.
 """
@@ -135,6 +136,14 @@ class Place:
         links = self.data_dir / "pg_tblspc"
         return sorted(os.path.realpath(link) for link in links.iterdir()) if links.is_dir() else []
 
+    def recovers(self) -> bool:
+        """A recovery was prepared, and has not ended: what is here is nothing but the repository's."""
+        return (self.data_dir / "recovery.signal").exists()
+
+    def used_bytes(self) -> int:
+        """What is in the directory already takes up on its own disk."""
+        return sum(_disk_bytes(Path(folder) / name) for folder, _, names in os.walk(self.data_dir) for name in names)
+
     def free_bytes(self) -> int:
         existing = self.data_dir if self.data_dir.exists() else self.data_dir.parent
         room = os.statvfs(existing)
@@ -152,10 +161,11 @@ def plan(place: Place, request: Request, client: Client, run: Runner) -> dict[st
     demand_readable(stanza, [repo])
     _demand_same_cluster(place, stanza, repo, run)
     backup = _backup(stanza, repo, request)
-    keeps = request.keep and place.whole()
+    keeps = request.keep and place.whole() and not _taken_up(place, read_state())
     if keeps:
         _demand_keepable(place)
-    _demand_room(place, backup, fresh=keeps or not place.whole())
+    if keeps or not place.whole():
+        _demand_room(place, backup, there=0 if keeps else place.used_bytes())
     return {
         "argv": client.argv(*request.options(), "restore"),
         "repo": repo,
@@ -180,12 +190,11 @@ def restore(place: Place, request: Request, client: Client, timeout: float, run:
         )
     planned = plan(place, request, client, run)
     state = read_state()
-    cut_off = state.get("state") == "restoring" and not place.whole()
-    kept = state.get("kept") if cut_off else None
-    if planned["keeps"] and not cut_off:
+    kept = state.get("kept") if _taken_up(place, state) else None
+    if planned["keeps"]:
         kept = f"{place.data_dir}.kept-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}"
     write_state({"state": "restoring", "kept": kept, "options": request.options()})
-    if kept and not cut_off:
+    if planned["keeps"]:
         place.data_dir.rename(kept)
     _make_directory(place)
     # What a server that was killed left behind; pgBackRest would take it for one that runs.
@@ -266,9 +275,26 @@ def _backup(stanza: Stanza, repo: int, request: Request) -> Backup:
     return chosen[-1]
 
 
-def _demand_room(place: Place, backup: Backup, *, fresh: bool) -> None:
-    needed, free = int(backup.size * ROOM), place.free_bytes()
-    if fresh and free < needed:
+def _taken_up(place: Place, state: t.Mapping[str, t.Any]) -> bool:
+    """An earlier run was cut off, in the restore or before the recovery had come to its end."""
+    return (state.get("state") == "restoring" and not place.whole()) or (
+        state.get("state") == "restored" and place.recovers()
+    )
+
+
+def _disk_bytes(path: Path) -> int:
+    try:
+        return path.lstat().st_blocks * 512
+    except FileNotFoundError:
+        return 0
+
+
+def _demand_room(place: Place, backup: Backup, *, there: int) -> None:
+    """
+    :param there: bytes that the new data replace, as those of a run that was cut off.
+    """
+    needed, free = max(0, int(backup.size * ROOM) - there), place.free_bytes()
+    if free < needed:
         raise RefusedError(
             "the disk is too small for the restored data beside the old ones",
             given=f"{free // 2**20} MB free",

@@ -124,6 +124,33 @@ def test_a_restore_that_was_cut_off_is_taken_up_and_keeps_the_old_data_once(plac
     assert (place.data_dir / "global" / "pg_control").read_text() == "new"
 
 
+def test_a_recovery_that_never_came_to_its_end_is_not_kept_as_if_it_were_the_old_data(place: restore.Place) -> None:
+    run = PgBackRest(place.data_dir)
+    first = restore.restore(place, restore.Request("default"), client(run), 60, run)
+    (place.data_dir / "recovery.signal").touch()
+    second = restore.restore(place, restore.Request("default"), client(run), 60, run)
+    assert (second["keeps"], second["kept"]) == (False, first["kept"])
+    assert len(kept(place)) == 1
+    # Once it has ended, what is here has been written to.
+    (place.data_dir / "recovery.signal").unlink()
+    assert restore.plan(place, restore.Request("default"), client(run), run)["keeps"]
+
+
+def test_what_a_cut_off_restore_has_written_needs_no_room_again(
+    place: restore.Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dying = PgBackRest(place.data_dir, dies=True)
+    with pytest.raises(KeyboardInterrupt):
+        restore.restore(place, restore.Request("default"), client(dying), 60, dying)
+    size = restore.plan(place, restore.Request("default"), client(dying), dying)["size"]
+    (place.data_dir / "base").write_bytes(os.urandom(size))
+    monkeypatch.setattr(restore.Place, "free_bytes", lambda _self: int(size * 0.2))
+    assert not restore.plan(place, restore.Request("default"), client(dying), dying)["keeps"]
+    (place.data_dir / "base").unlink()
+    with pytest.raises(RefusedError, match="too small"):
+        restore.plan(place, restore.Request("default"), client(dying), dying)
+
+
 def test_a_repository_of_another_cluster_is_refused_and_nothing_is_touched(place: restore.Place) -> None:
     run = PgBackRest(place.data_dir, system_id=42)
     with pytest.raises(RefusedError, match="another cluster"):
