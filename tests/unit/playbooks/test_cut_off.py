@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import typing as t
 from pathlib import Path
@@ -164,3 +165,48 @@ def test_a_restore_prepares_no_host_by_starting_data_that_an_earlier_run_brought
     prepared = (PLAYBOOKS.parent / "roles" / "postgresql" / "tasks" / "prepared.yml").read_text(encoding="utf-8")
     assert [next(iter(set(one) - {"name"})) for one in yaml.safe_load(prepared)] == ["ansible.builtin.import_tasks"] * 3
     assert "run.yml" not in prepared
+
+
+#: What members hold of an earlier run, what is asked for, and who is restored.
+BEGUN: tuple[tuple[dict[str, str], dict[str, str], str], ...] = (
+    ({}, {}, "pg-a1"),
+    ({}, {"primary": "pg-b1"}, "pg-b1"),
+    ({"pg-a2": "default"}, {}, "pg-a2"),
+    ({"pg-a2": "default"}, {"resilience_restore_type": "time"}, "pg-a1"),
+    ({"pg-a2": "standby"}, {}, "pg-a1"),
+    ({"pg-a2": "default", "pg-b1": "required"}, {}, "pg-b1"),
+    ({"pg-a2": "default"}, {"resilience_restore_member": "pg-b1"}, "pg-b1"),
+    ({"pg-b1": "required"}, {"resilience_restore_member": "pg-a2"}, "refused"),
+    ({"pg-b1": "required"}, {"resilience_restore_member": "pg-a2", "resilience_restore_type": "time"}, "pg-a2"),
+    ({"pg-b1": "required"}, {"primary": "pg-a2"}, "pg-a2"),
+)
+
+
+def test_a_restore_goes_on_with_the_member_that_an_earlier_run_began_with(tmp_path: Path) -> None:
+    """Each case is a host of one play."""
+    [judges] = [play for play in plays("restore") if play["name"] == "Judge the request"]
+    names = [task["name"] for task in judges["tasks"]]
+    begin = names.index("It is known which member an earlier run began with")
+    steps = judges["tasks"][begin : begin + 3]
+    steps[0]["ansible.builtin.raw"] = steps[0]["ansible.builtin.raw"].replace(
+        "/var/lib/fraiseql-resilience/", f"{tmp_path}/{{{{ inventory_hostname }}}}/{{{{ item.name }}}}/"
+    )
+    members = ["pg-a1", "pg-a2", "pg-b1"]
+    hosts: dict[str, t.Any] = {name: {"ansible_connection": "local"} for name in members}
+    for number, (holds, given, _member) in enumerate(BEGUN):
+        for name, held in holds.items():
+            folder = tmp_path / f"case{number}" / name
+            (folder / "received-wal").mkdir(parents=True)
+            if held == "required":
+                (folder / "received-wal" / "required.json").touch()
+            else:
+                (folder / "restore.json").write_text(json.dumps({"options": [f"--type={held}", "--repo=1"]}))
+        seen = [{"name": name, "ssh_answers": True} for name in members]
+        cluster = {"primary": given.get("primary"), "timeline": None, "members": seen}
+        hosts[f"case{number}"] = {"ansible_connection": "local", "cluster": cluster, **given}
+    refused = {"block": steps, "rescue": [{"ansible.builtin.set_fact": {"restore": {"member": "refused"}}}]}
+    play = {
+        "hosts": "case*", "gather_facts": False, "vars": {"members": members, "repository_lost": False},
+        "tasks": [refused, said(tmp_path, "{{ restore.member }}")],
+    }  # fmt: skip
+    assert run_here(tmp_path, play, hosts) == {f"case{number}": case[2] for number, case in enumerate(BEGUN)}
