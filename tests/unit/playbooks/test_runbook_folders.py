@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -399,7 +400,7 @@ def done(cluster: real.Cluster, name: str, title: str, given: t.Mapping[str, t.A
     for play in plays(name, "respond"):
         for task in tasks(play.get("tasks")):
             if task["name"] == title:
-                filled_in = filled(needed({**play["vars"], **given}, task["vars"]["statement"]))
+                filled_in = filled(needed({**play["vars"], **task["vars"], **given}, task["vars"]["statement"]))
                 return cluster.sql(filled_in["statement"])
     raise AssertionError(f"{name} has no task {title}")
 
@@ -491,13 +492,15 @@ def test_what_holds_a_pool_that_is_waited_for_is_cancelled_and_then_ended(
     asleep, others, open_transaction, idle = (one.pid for one in sessions)
     expected = {asleep: "active", others: "active", open_transaction: "idle in transaction", idle: "idle"}
     eventually(lambda: states(cluster) == expected)
-    given: dict[str, t.Any] = {"waited_for": ["postgres/app", "postgres/nobody's"], "seconds": 60}
+    place = {"member": "pg-a1", "pools": ["postgres/app", "postgres/nobody's"]}
+    given: dict[str, t.Any] = {"place": place, "seconds": 60}
     cancel, end = "They are cancelled", "What goes on all the same ends with its session"
     assert json.loads(done(cluster, "pool_exhausted", cancel, given)) == []
     given["seconds"] = 0
     assert sorted(json.loads(done(cluster, "pool_exhausted", cancel, given))) == sorted([asleep, open_transaction])
     eventually(lambda: asleep not in states(cluster))  # this client gives up with its first error
-    given["held"] = [{"pid": asleep}, {"pid": open_transaction}]
+    # Another member may know the same number.
+    given["held"] = [{"member": "pg-a1", "pid": open_transaction}, {"member": "pg-a2", "pid": others}]
     assert json.loads(done(cluster, "pool_exhausted", end, given)) == [open_transaction]
     eventually(lambda: states(cluster) == {others: "active", idle: "idle"})
 
@@ -511,9 +514,23 @@ def typed(name: str, step: str, **parameters: str) -> list[str]:
     return [line[place + 1] for line in words for place, word in enumerate(line) if word == "-XAtc"]
 
 
-def test_by_hand_a_pool_is_a_database_and_a_role() -> None:
-    [cancel] = typed("pool_exhausted", "free", POOL="orders/app")
-    assert "datname || '/' || rolname = 'orders/app'" in cancel
+def by_hand(name: str, step: str, psql: str, **parameters: str) -> t.Iterator[str]:
+    """What each command of a step says, typed in a shell that knows these parameters, where psql is a function."""
+    [source] = [one for one in catalogue.sources() if one.folder == name]
+    [found] = [one for one in source.document["steps"] if one["id"] == step]
+    for command in found["command"]:
+        words = f'sudo() {{ shift 2; "$@"; }}\npsql() {{ {psql}; }}\n{command["run"]}'
+        ended = subprocess.run(
+            ["bash", "-c", words], env={"PATH": os.environ["PATH"], **parameters},
+            capture_output=True, text=True, check=True, cwd="/",
+        )  # fmt: skip
+        yield ended.stdout
+
+
+def test_by_hand_a_pool_is_a_database_and_a_role_whatever_these_are_called() -> None:
+    [said] = by_hand("pool_exhausted", "free", "printf '%s\n' \"$@\"; cat", POOL="Big orders/o'brien-2")
+    assert "pool=Big orders/o'brien-2" in said.splitlines()
+    assert "|| rolname = :'pool'" in said and said.count("brien") == 1
 
 
 @pytest.mark.slow
@@ -525,9 +542,19 @@ def test_by_hand_another_roles_pool_of_the_same_database_is_left_alone(
     asleep, others = (one.pid for one in sessions)
     # A session of the test before may last until its statement ends.
     eventually(lambda: [states(cluster).get(pid) for pid in (asleep, others)] == ["active", "active"])
-    [cancel] = typed("pool_exhausted", "free", POOL="postgres/app")
-    assert f"{asleep}|t" in cluster.sql(cancel.replace("3 s", "0 s")).splitlines()
+
+    def cancelled(pool: str, *, standby: bool = False) -> list[str]:
+        edits = ["s/3 s/0 s/", *(["s/pg_is_in_recovery()/true/"] if standby else [])]
+        here = f"-h {cluster.folder} -p {cluster.port} -U postgres -d postgres"
+        psql = f'sed {" ".join(f"-e {shlex.quote(one)}" for one in edits)} | command psql {here} "$@"'
+        [said] = by_hand("pool_exhausted", "free", psql, POOL=pool)
+        return said.splitlines()
+
+    # What readers hold, standbys hold.
+    assert cancelled("postgres_readonly/app") == cancelled("postgres/app", standby=True) == []
+    assert f"{asleep}|t" in cancelled("postgres_readonly/app", standby=True)
     eventually(lambda: [states(cluster).get(pid) for pid in (asleep, others)] == [None, "active"])
+    assert f"{others}|t" in cancelled("postgres/other")
 
 
 @pytest.mark.slow
