@@ -178,3 +178,49 @@ def test_a_hold_is_waited_for_where_its_gateway_can_be_asked(tmp_path: Path, gat
     )
     assert code == 0, said
     assert not (tmp_path / "looks").exists() if gateway == "pg-away" else (tmp_path / "looks").read_text() == "\n" * 3
+
+
+# A backup that goes on by itself -------------------------------------------------------------------------------------
+
+
+def test_a_backup_that_runs_is_waited_for_before_it_is_judged_which_are_missing() -> None:
+    order = names("rotate_repository_key")
+    begin = order.index("A backup that runs already has ended")
+    assert order[begin + 1 : begin + 3] == [
+        "Look at what can be restored with the new key",
+        "It is known where a full backup is missing",
+    ]
+    asked = named("rotate_repository_key", order[begin])[f"{OURS}.pgbackrest_backup"]
+    assert (asked["state"], asked["wait"]) == ("awaited", "{{ pgbackrest_backup_timeout }}")
+    taken = named("rotate_repository_key", "Each repository of the new key holds a full backup")
+    assert taken[f"{OURS}.pgbackrest_backup"]["wait"] == "{{ pgbackrest_backup_timeout }}"
+    first = yaml.safe_load((PLAYBOOKS / "tasks" / "backed_up.yml").read_text())[0]
+    assert first[f"{OURS}.pgbackrest_backup"]["wait"] == "{{ pgbackrest_backup_timeout | default(86400) }}"
+
+
+#: What the repository host holds beside a full backup in repository 1, and whether room for another one is asked for.
+ROOM: dict[str, tuple[list[int], list[int], bool, bool]] = {
+    "the first run": ([1, 2], [], False, True),
+    "another backup runs": ([1, 2], [], True, True),
+    "the new repository is empty": ([1, 2, 11, 12], [], False, True),
+    "its backup is being taken": ([1, 2, 11, 12], [], True, False),
+    "it has its backup": ([1, 2, 11, 12], [11], False, False),
+    "only the object store has": ([1, 2, 11, 12], [12], False, True),
+}
+
+
+@pytest.mark.parametrize("case", ROOM)
+def test_room_is_asked_for_only_where_a_backup_is_still_to_be_taken(tmp_path: Path, case: str) -> None:
+    repositories, backed_up, runs, asked = ROOM[case]
+    held = {
+        "repositories": [{"repo": repo} for repo in repositories],
+        "backups": [{"repo": repo, "type": "full", "repository_size": 1000} for repo in [1, *backed_up]],
+        "backup_running": runs,
+    }
+    rotation = {"begun": False, "new": [11, 12]}
+    known = {"rotation": rotation, "held": held, "room": {"stdout_lines": ["Avail", "1200"]}}
+    code, said, _kept = run(
+        tmp_path, [named("rotate_repository_key", "The disk has room for another full backup")], known
+    )
+    assert (code != 0) == asked, said
+    assert not asked or "a full backup takes" in said
