@@ -224,3 +224,35 @@ def test_room_is_asked_for_only_where_a_backup_is_still_to_be_taken(tmp_path: Pa
     )
     assert (code != 0) == asked, said
     assert not asked or "a full backup takes" in said
+
+
+# A failover ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_receiver_that_a_killed_run_detached_follows_again() -> None:
+    """Also where the next run finds the new primary, and so does nothing of what leads there."""
+    plays = yaml.safe_load((PLAYBOOKS / "failover.yml").read_text())
+    order = [task["name"] for task in plays[-1]["tasks"]]
+    begin = order.index("Take over, unless an earlier run did")
+    assert order[begin + 1 : begin + 3] == ["The receiver follows the new primary", "Protect the cluster again"]
+    task = named("failover", "The receiver follows the new primary")
+    assert task["when"] == "cluster.engine == 'manual' and not repository_lost"
+
+
+@pytest.mark.parametrize(("primary", "refused"), [("pg-a2", False), ("pg-b1", True), (None, True)])
+def test_a_promotion_that_goes_on_meanwhile_is_gone_on_with(tmp_path: Path, primary: str | None, refused: bool) -> None:
+    """The receiver follows the new timeline by then, which the candidate was not on when it was chosen."""
+    tasks = tasks_of("received_wal_carried.yml")
+    asked = [task for task in tasks if f"{OURS}.cluster_info" in task]
+    assert [task["when"] for task in asked] == [
+        "received.packed is not defined and resilience_accept_loss | default('') == ''"
+    ]
+    known = {
+        "plan": {"candidate": "pg-a2", "candidate_lsn": "0/5"},
+        "repository": "repo",
+        "received": {"msg": "it holds WAL of timeline 4"},
+        "overtaken": {"primary": primary},
+    }
+    code, said, _kept = run(tmp_path, [task for task in tasks[1:] if task not in asked], known)
+    assert (code != 0) == refused, said
+    assert not refused or "may hold acknowledged rows that pg-a2 does not have" in said
