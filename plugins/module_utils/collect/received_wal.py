@@ -252,13 +252,17 @@ def set_aside(repository: t.Mapping[str, t.Any], *, check_mode: bool, run: Runne
 def detach(repository: t.Mapping[str, t.Any], seconds: float, *, check_mode: bool, run: Runner) -> bool:
     """Stop the receiver, for ``seconds`` at most: it starts again by itself. True if it ran.
 
+    One that a run that was killed has stopped gets ``seconds`` anew: what is left of that run's would bring it back
+    while this one relies on its silence, and if that run came no further than the stop, nothing would.
+
     :raises UnknownError: it is not proven stopped.
     """
     receiver: t.Mapping[str, t.Any] | None = repository.get("receiver")
-    if not receiver or not _runs(receiver["unit"], run):
+    if not receiver:
         return False
+    ran = _runs(receiver["unit"], run)
     if check_mode:
-        return True
+        return ran
     run(["systemctl", "stop", f"{BACK}.timer"], timeout=STOP_SECONDS, check=False)
     again = ["systemctl", "start", "--no-block", receiver["unit"]]
     run(["systemd-run", "--quiet", "--collect", f"--unit={BACK}", f"--on-active={seconds:g}", *again], timeout=10)
@@ -269,7 +273,7 @@ def detach(repository: t.Mapping[str, t.Any], seconds: float, *, check_mode: boo
             changed=True,
             next_step=f"stop {receiver['unit']} on the repository host by hand",
         )
-    return True
+    return ran
 
 
 def attach(repository: t.Mapping[str, t.Any], *, check_mode: bool, run: Runner) -> bool:

@@ -326,6 +326,18 @@ def test_a_receiver_is_detached_only_once_its_return_is_certain(site: Site, monk
     assert act_on(site, units, monkeypatch, "detached") == {"changed": False}
 
 
+@pytest.mark.parametrize("found", ["inactive", "activating"])
+def test_a_receiver_that_a_killed_run_stopped_is_detached_as_long_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch, found: str
+) -> None:
+    """Its timer may never have been set, or bring it back while the old primary is being fenced."""
+    units = Units(found)
+    assert act_on(site, units, monkeypatch, "detached") == {"changed": found != "inactive"}
+    [returns] = [number for number, told in enumerate(units.told) if "--on-active=60" in told]
+    assert units.told.index("systemctl stop resilience-receiver-back.timer") < returns
+    assert returns < units.told.index("systemctl stop receiver.service")
+
+
 def test_a_receiver_that_does_not_stop_is_not_proven_detached(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UnknownError, match="not proven stopped"):
         act_on(site, Units("active", stubborn=True), monkeypatch, "detached")
