@@ -25,6 +25,7 @@ import yaml
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.document import Runbook, parsed
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.lint import Source
+from ansible_collections.fraiseql.resilience.plugins.plugin_utils import scenarios
 from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks import catalogue, page
 
 TOP = Path(__file__).resolve().parent.parent
@@ -224,7 +225,10 @@ def drilled_runbooks() -> list[str]:
         "*After* is from the fault until the runbook was named; *clients felt* is the longest time between two",
         "acknowledged commits; *drill* is all of it, with what a lab needs to be whole again.\n",
     ]
-    return [*about, page.drilled(found["runbooks"])]
+    left_out = sorted(scenarios.drilled(TOP / "playbooks" / "runbooks", None).left_out)
+    links = ", ".join(f"[{name}]({name}.md)" for name in left_out)
+    why = [f"Without a drill: {links} ([why](../detection.md#signs)).\n"] if left_out else []
+    return [*about, page.drilled(found["runbooks"]), *why]
 
 
 def fired_alerts() -> list[dict[str, t.Any]]:

@@ -88,15 +88,18 @@ def seen(client: pgbackrest.Client, repo: int) -> pgbackrest.Stanza:
     return stanza
 
 
-def wait_until_free(client: pgbackrest.Client, repo: int, deadline: Deadline, sleep: t.Callable[[float], None]) -> None:
-    """Wait until no backup of the stanza runs.
+def wait_until_free(
+    client: pgbackrest.Client, repo: int, deadline: Deadline, sleep: t.Callable[[float], None]
+) -> float:
+    """Wait until no backup of the stanza runs. The seconds that it took.
 
     :raises RefusedError: when one still runs at the deadline.
     """
+    begin = time.monotonic()
     while True:
         stanza = seen(client, repo)
         if not stanza.backup_running:
-            return
+            return round(time.monotonic() - begin, 3)
         if deadline.expired():
             progress = "" if stanza.percent_complete is None else f", {stanza.percent_complete:.0f} % done"
             raise RefusedError(

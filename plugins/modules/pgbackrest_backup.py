@@ -15,6 +15,7 @@ description:
   - Runs on the repository host; for an object store also on the primary, as when the repository host is lost. Waits
     for a backup that is running already, and for the first checkpoint of a new primary, for O(wait) seconds at most.
   - A backup in which pages with a broken checksum were found fails the task, although pgBackRest ends with 0.
+  - V(awaited) takes none, and only waits for one that runs, such as that of a run that was killed.
 extends_documentation_fragment:
   - fraiseql.resilience.attributes
 options:
@@ -22,6 +23,11 @@ options:
     description: The stanza's name.
     type: str
     required: true
+  state:
+    description: Whether to take a backup, or to wait until none of this stanza runs.
+    type: str
+    choices: [taken, awaited]
+    default: taken
   repo:
     description: Number of the repository.
     type: int
@@ -60,7 +66,7 @@ attributes:
   idempotent:
     description: A second run with the same arguments, outside check mode, indicates no change.
     support: partial
-    details: Only with O(only_if_none=true); else each run takes a backup.
+    details: Only with O(only_if_none=true) or O(state=awaited); else each run takes a backup.
 """
 
 EXAMPLES = r"""
@@ -72,6 +78,12 @@ EXAMPLES = r"""
     only_if_none: true
   loop: [1, 2]
 
+- name: Nothing is missing that a backup would bring which runs already
+  fraiseql.resilience.pgbackrest_backup:
+    stanza: orders
+    state: awaited
+    wait: 86400
+
 - name: A first backup of the new timeline is taken
   fraiseql.resilience.pgbackrest_backup:
     stanza: orders
@@ -82,7 +94,7 @@ EXAMPLES = r"""
 RETURN = r"""
 backup:
   description: The backup that was taken, or with O(only_if_none=true) the one that was there.
-  returned: success, outside check mode
+  returned: success, outside check mode, with O(state=taken)
   type: dict
   sample:
     label: 20261123-094201F
@@ -125,6 +137,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import 
 def argument_spec() -> dict[str, t.Any]:
     return {
         "stanza": {"type": "str", "required": True},
+        "state": {"type": "str", "choices": ["taken", "awaited"], "default": "taken"},
         "repo": {"type": "int", "default": 1},
         "type": {"type": "str", "choices": list(backup.TYPES), "default": "incr"},
         "only_if_none": {"type": "bool", "default": False},
@@ -145,6 +158,10 @@ def act(
     client = pgbackrest.Client(run, params["stanza"], user=params["user"])
     repo = params["repo"]
     deadline = Deadline(params["wait"])
+    if params["state"] == "awaited":
+        # A plan is not to wait for hours.
+        waited = 0.0 if check_mode else backup.wait_until_free(client, repo, deadline, sleep)
+        return {"changed": False, "waited_seconds": waited}
     before = backup.seen(client, repo)
     whole = [one for one in before.backups_of(repo) if one.type == "full" and not one.error]
     if params["only_if_none"] and whole:

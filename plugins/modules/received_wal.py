@@ -49,6 +49,12 @@ options:
   packed:
     description: What V(taken) returned under that name, for V(delivered).
     type: str
+  require_lsn:
+    description:
+      - What V(taken) returned under that name, for V(delivered). It is kept beside the WAL until
+        M(fraiseql.resilience.recovery_end) has seen it reached, since the receiver may hold nothing any more when a run
+        that was cut off is run again.
+    type: str
   descriptor:
     description: >-
       The file that names this host. By default C(/etc/fraiseql-resilience/member.json) for V(delivered), else
@@ -75,6 +81,7 @@ EXAMPLES = r"""
   fraiseql.resilience.received_wal:
     state: delivered
     packed: "{{ received.packed }}"
+    require_lsn: "{{ received.require_lsn | default(omit) }}"
   delegate_to: pg-a2
 """
 
@@ -95,8 +102,10 @@ end_lsn:
   type: str
   sample: 0/5000258
 require_lsn:
-  description: The position that the candidate has replayed once it has replayed all of it.
-  returned: for measured and taken, if the receiver is ahead
+  description:
+    - The position that the candidate has replayed once it has replayed all of it.
+    - For V(delivered), what an earlier run demanded and no recovery has reached counts, too; none if nothing is.
+  returned: for measured and taken, if the receiver is ahead; for delivered
   type: str
   sample: 0/5000201
 packed:
@@ -136,8 +145,11 @@ STATES = ("measured", "taken", "delivered", "set_aside", "detached", "attached")
 def act(given: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     if given["state"] == "delivered":
         member = armed.member(given["descriptor"] or armed.MEMBER)
+        lsn = given["require_lsn"] and checked_lsn(given["require_lsn"])
         laid = received_wal.deliver(member, received_wal.unpacked(given["packed"]), check_mode=check_mode)
-        return {"changed": bool(laid), "segments": laid}
+        before = received_wal.demanded()
+        require_lsn = received_wal.demand(lsn or None, member["os_user"], check_mode=check_mode)
+        return {"changed": bool(laid) or require_lsn != before, "segments": laid, "require_lsn": require_lsn}
     repository = received_wal.describe(given["descriptor"] or received_wal.REPOSITORY)
     if given["state"] in ("measured", "taken"):
         lsn = checked_lsn(given["lsn"])
@@ -162,6 +174,7 @@ def main() -> None:
             "max_bytes": {"type": "int", "default": 134217728},
             "seconds": {"type": "float", "default": 300},
             "packed": {"type": "str", "no_log": True},
+            "require_lsn": {"type": "str"},
             "descriptor": {"type": "path"},
         },
         required_if=[("state", "measured", ("timeline", "lsn")), ("state", "taken", ("timeline", "lsn"))],

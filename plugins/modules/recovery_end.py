@@ -87,7 +87,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils import clock
-from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import recovery
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import received_wal, recovery
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import run
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import (
     InputError,
@@ -145,6 +145,7 @@ def end_recovery(member: recovery.Member, target_lsn: str | None, timeout: float
                 changed=started,
                 next_step="WAL is missing in the repositories: see how far they reach with module pgbackrest_info",
             )
+    received_wal.forget_demand()
     forgotten = recovery.forget_target(member, run=run)
     return {**result, "changed": started or bool(forgotten), "forgotten": forgotten}
 

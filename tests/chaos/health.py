@@ -11,7 +11,8 @@ from lab_hosts import Lab, eventually
 
 #: Seconds in which everything has to be as it should: armed programs expire within 60.
 SETTLE_SECONDS = 90
-MARKS = ("fenced", "unprotected", "archive-exhausted")
+MARKS = ("fenced", "unprotected", "archive-exhausted", "incomplete")
+AGENT = "resilience-health.service"
 STREAM = "SELECT status, received_tli FROM pg_stat_wal_receiver"
 TIMELINE = "SELECT timeline_id FROM pg_control_checkpoint()"
 HELD_BACK = "SELECT count(*) FROM pg_replication_slots WHERE NOT active AND restart_lsn IS NOT NULL"
@@ -71,6 +72,9 @@ def left_over(lab: Lab) -> list[str]:
     wrong += [f"{repository}: {unit}" for unit in active(lab, repository, "resilience-receiver-back.timer")]
     wrong += [f"{gateway}: {unit}" for unit in active(lab, gateway, "resilience-hold.service")]
     wrong += [f"{observer}: {unit} writes" for unit in running(lab, observer, "resilience-probe@*")]
+    for name in sorted({*lab.members, gateway, observer}):
+        if not active(lab, name, AGENT):
+            wrong.append(f"{name}: the health agent does not run")
     if not active(lab, repository, "resilience-receivewal.service"):
         wrong.append(f"{repository}: the receiver does not run")
     return wrong

@@ -37,7 +37,7 @@ DOWN = ("inactive", "failed")
 def start_as_standby(member: t.Mapping[str, t.Any], timeout: float, *, check_mode: bool, run: Runner) -> bool:
     """Make sure that the member runs as a standby whose slots hold nothing back. True if something had to be done.
 
-    :raises RefusedError: it runs as a primary.
+    :raises RefusedError: it runs as a primary, or is down and has no data.
     :raises UnknownError: it runs and does not say as what, or was started and did not become a standby in time.
     """
     server = LocalServer.of(member, run)
@@ -47,6 +47,12 @@ def start_as_standby(member: t.Mapping[str, t.Any], timeout: float, *, check_mod
             f"{member['name']} runs as a primary",
             possible="a standby, or a member that is stopped",
             next_step="move the primary with the playbook switchover, or fence it if another one is primary",
+        )
+    if role is None and not (Path(member["data_dir"]) / "global" / "pg_control").exists():
+        raise RefusedError(
+            f"{member['name']} has no data to start as a standby with",
+            given=f"{member['data_dir']} without global/pg_control",
+            next_step="build it from the repository with the playbook rejoin",
         )
     if check_mode:
         return role is None or server.value(COUNT_SLOTS) != "0"

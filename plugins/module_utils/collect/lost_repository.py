@@ -22,12 +22,15 @@ import typing as t
 from dataclasses import replace
 from pathlib import Path
 
+from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import poll
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.pgbackrest import (
+    LOCKED,
     Client,
     Stanza,
     demand_readable,
 )
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import (
+    CommandFailed,
     InputError,
     ResilienceError,
     UnknownError,
@@ -38,6 +41,9 @@ PREFIX = "# lost: "
 PROC = Path("/proc")
 #: One file for each repository that is left out here, or has not got yet what it missed.
 MARKS = Path("/var/lib/fraiseql-resilience")
+#: Seconds to ask again while another archive-push holds the archive's lock, which each holds for a segment.
+LOCK_SECONDS = 60.0
+LOCK_POLL_SECONDS = 0.5
 #: A segment or a history, as the archive calls it; anything else is left where it is.
 NAMED = re.compile(r"(?:^|/)([0-9A-F]{24})-[0-9a-f]{40}(?:\.[a-z0-9]+)?\Z|(?:^|/)([0-9A-F]{8}\.history)\Z")
 
@@ -150,10 +156,29 @@ def refill(client: Client, names: t.Iterable[str], source: int) -> int:
             client.call(f"--repo={source}", "archive-get", name, path)
             if not os.path.exists(path):
                 raise UnknownError(f"repository {source} lists {name} and does not give it", changed=count > 0)
-            client.call("--no-archive-async", "archive-push", path)
+            _push(client, path)
             os.unlink(path)
             count += 1
     return count
+
+
+def _push(client: Client, path: str) -> None:
+    """Push it once nobody else pushes.
+
+    :raises UnknownError: somebody did all the time.
+    """
+
+    def pushed() -> bool | None:
+        try:
+            client.call("--no-archive-async", "archive-push", path)
+        except CommandFailed as error:
+            if error.rc != LOCKED:
+                raise
+            return None
+        return True
+
+    name = os.path.basename(path)
+    poll(pushed, timeout=LOCK_SECONDS, interval=LOCK_POLL_SECONDS, what=f"no other archive-push keeps {name} back")
 
 
 def _names(client: Client, stanza: Stanza, repo: int) -> set[str]:

@@ -23,11 +23,13 @@ from pathlib import Path
 from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import utc_now
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, RefusedError, UnknownError
-from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery_end import lsn_to_int
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery_end import checked_lsn, lsn_to_int
 
 REPOSITORY = "/etc/fraiseql-resilience/repository.json"
 #: Where a member's restore_command looks for what no repository has.
 DELIVERED = Path("/var/lib/fraiseql-resilience/received-wal")
+#: Beside it, what the recovery has to reach with it: the receiver may have begun anew when it is asked again.
+REQUIRED = "required.json"
 PAGE = 8192
 SEGMENT = re.compile(r"([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})(\.partial)?")
 #: pg_waldump's words: where each record begins, and where the first thing lies that is no record any more.
@@ -186,6 +188,39 @@ def deliver(member: t.Mapping[str, t.Any], pieces: t.Sequence[t.Mapping[str, t.A
     return changed
 
 
+def demand(lsn: str | None, owner: str, *, check_mode: bool) -> str | None:
+    """What the recovery on this member has to reach: ``lsn``, or what an earlier run demanded, if that is more."""
+    before = demanded()
+    if lsn is None or (before is not None and lsn_to_int(before) >= lsn_to_int(lsn)):
+        return before
+    if not check_mode:
+        _write(DELIVERED / REQUIRED, json.dumps({"require_lsn": lsn}).encode(), owner)
+    return lsn
+
+
+def demanded() -> str | None:
+    """What :func:`demand` wrote and no recovery has reached yet.
+
+    :raises UnknownError: it cannot be read.
+    """
+    place = DELIVERED / REQUIRED
+    try:
+        return checked_lsn(json.loads(place.read_text(encoding="utf-8"))["require_lsn"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, InputError) as error:
+        raise UnknownError(
+            f"how far the recovery has to come cannot be read: {error}",
+            given=str(place),
+            next_step="see with pg_waldump how far the segments beside it reach, and remove that file",
+        ) from error
+
+
+def forget_demand() -> None:
+    """Recovery has reached it, or the data are to end elsewhere."""
+    (DELIVERED / REQUIRED).unlink(missing_ok=True)
+
+
 def set_aside(repository: t.Mapping[str, t.Any], *, check_mode: bool, run: Runner) -> str | None:
     """Keep what the receiver holds beside its folder, and let it begin anew. Returns where; None if it holds nothing.
 
@@ -217,13 +252,17 @@ def set_aside(repository: t.Mapping[str, t.Any], *, check_mode: bool, run: Runne
 def detach(repository: t.Mapping[str, t.Any], seconds: float, *, check_mode: bool, run: Runner) -> bool:
     """Stop the receiver, for ``seconds`` at most: it starts again by itself. True if it ran.
 
+    One that a run that was killed has stopped gets ``seconds`` anew: what is left of that run's would bring it back
+    while this one relies on its silence, and if that run came no further than the stop, nothing would.
+
     :raises UnknownError: it is not proven stopped.
     """
     receiver: t.Mapping[str, t.Any] | None = repository.get("receiver")
-    if not receiver or not _runs(receiver["unit"], run):
+    if not receiver:
         return False
+    ran = _runs(receiver["unit"], run)
     if check_mode:
-        return True
+        return ran
     run(["systemctl", "stop", f"{BACK}.timer"], timeout=STOP_SECONDS, check=False)
     again = ["systemctl", "start", "--no-block", receiver["unit"]]
     run(["systemd-run", "--quiet", "--collect", f"--unit={BACK}", f"--on-active={seconds:g}", *again], timeout=10)
@@ -234,7 +273,7 @@ def detach(repository: t.Mapping[str, t.Any], seconds: float, *, check_mode: boo
             changed=True,
             next_step=f"stop {receiver['unit']} on the repository host by hand",
         )
-    return True
+    return ran
 
 
 def attach(repository: t.Mapping[str, t.Any], *, check_mode: bool, run: Runner) -> bool:

@@ -38,6 +38,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery
     parse_history,
 )
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.rejoin import (
+    NO_DATA,
     Decision,
     Method,
     Remains,
@@ -219,7 +220,11 @@ def read_state() -> dict[str, t.Any]:
 
 def plan(member: t.Mapping[str, t.Any], primary: Primary) -> Decision:
     """What would be done."""
-    return decide(look(member, run=primary.run), primary.identify())
+    remains = look(member, run=primary.run)
+    if not remains.has_data and not remains.unfinished:
+        # A host that is being made again may not be able to log in at the primary yet.
+        return NO_DATA
+    return decide(remains, primary.identify())
 
 
 def _begin(what: str) -> None:

@@ -81,14 +81,17 @@ class Decision:
         return {"method": self.method.value, "reason": self.reason, "fork_lsn": self.fork_lsn}
 
 
+#: Nothing of the primary has to be known for this.
+NO_DATA = Decision(Method.BUILD, "it has no data")
+
+
 def decide(remains: Remains, source: Source) -> Decision:
     """The gentlest way that leads to the primary's history.
 
     :raises RefusedError: the member is a primary itself, or of another cluster.
     """
     if not remains.has_data:
-        method = Method.RESTORE if remains.unfinished else Method.BUILD
-        return Decision(method, _cut_off(remains) if remains.unfinished else "it has no data")
+        return Decision(Method.RESTORE, _cut_off(remains)) if remains.unfinished else NO_DATA
     _demand_follower(remains, source)
     if remains.unfinished:
         return Decision(Method.RESTORE, _cut_off(remains))

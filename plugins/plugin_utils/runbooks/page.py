@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import typing as t
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,10 +33,16 @@ _SHAPES: t.Final = {
 #: What a command takes for granted, by what stands in it.
 _SUPPOSED: t.Final = {
     "-u postgres psql": "PostgreSQL is the host's only cluster of Debian (else `psql --cluster 17/orders`)",
+    "-u postgres pgbackrest": "pgBackRest runs as postgres on repository hosts (pgbackrest_user)",
+    "/received-wal/": "the receiver writes where the role puts it (pgbackrest_receiver_directory)",
+    "/var/lib/pgbackrest": "the first repository lies in /var/lib/pgbackrest (pgbackrest_repo1_path)",
     ":8008/": "agents answer on port 8008, under the names of the inventory (health_port, resilience_address)",
+    "port=5432": "members listen on port 5432, under their names (resilience_postgresql_port, resilience_address)",
     "port=6432": "the gateway listens on port 6432 (gateway_port)",
     "dbname=resilience ": "the probe's database is resilience and its role resilience_probe",
 }
+#: Variables that hold a sentence, which may have an apostrophe.
+_SENTENCE = re.compile(r"_accept_|_reason$")
 _DESTROYS = {"reversible": "can be undone", "data_loss": "may lose data"}
 _SUMMARY = "| scenario | severity | told by | RTO | RPO | engine | reviewed |\n|---|---|---|---|---|---|---|"
 _DRILLED = (
@@ -129,10 +136,10 @@ def typed(task: Task, own: Mapping[str, str]) -> str:
     """The task as somebody types it on the control node."""
     if task.playbook is not None:
         words = [f"ansible-playbook -i inventory.yml {own.get(task.playbook, f'{COLLECTION}.{task.playbook}')}"]
-        words += [f"-e {_quoted(f'{name}={_value(value)}')}" for name, value in task.variables.items()]
+        words += [f"-e {_quoted(_given(name, value))}" for name, value in task.variables.items()]
     else:
         words = [f"ansible -i inventory.yml {_quoted(_group(task.host))} -m {COLLECTION}.{task.module}"]
-        options = " ".join(f"{name}={_value(value)}" for name, value in task.variables.items())
+        options = " ".join(_given(name, value) for name, value in task.variables.items())
         words += [f"-a {_quoted(options)}"] if options else []
     return " \\\n  ".join([*words, *(["--check"] if task.check else [])])
 
@@ -142,11 +149,14 @@ def _group(host: str) -> str:
     return "localhost" if host == "control" else host if host.startswith("$") else f"$CLUSTER:&{host}"
 
 
-def _value(value: t.Any) -> str:
-    """As Ansible reads it from ``name=value``: what is not one word stands in quotes."""
+def _given(name: str, value: t.Any) -> str:
+    """As Ansible reads ``name=value``: what is not one word stands in quotes."""
     if not isinstance(value, str):
-        return json.dumps(value)
-    return f"'{value}'" if "$" in value or any(part.isspace() for part in value) else value
+        return f"{name}={json.dumps(value)}"
+    if "$" not in value and not any(part.isspace() for part in value):
+        return f"{name}={value}"
+    quote = '"' if _SENTENCE.search(name) else "'"
+    return f"{name}={quote}{value}{quote}"
 
 
 def _quoted(text: str) -> str:

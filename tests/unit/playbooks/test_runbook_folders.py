@@ -11,8 +11,10 @@ from __future__ import annotations
 import ast
 import contextlib
 import json
+import os
 import re
 import shlex
+import shutil
 import subprocess
 import time
 import typing as t
@@ -399,7 +401,7 @@ def done(cluster: real.Cluster, name: str, title: str, given: t.Mapping[str, t.A
     for play in plays(name, "respond"):
         for task in tasks(play.get("tasks")):
             if task["name"] == title:
-                filled_in = filled(needed({**play["vars"], **given}, task["vars"]["statement"]))
+                filled_in = filled(needed({**play["vars"], **task["vars"], **given}, task["vars"]["statement"]))
                 return cluster.sql(filled_in["statement"])
     raise AssertionError(f"{name} has no task {title}")
 
@@ -491,13 +493,15 @@ def test_what_holds_a_pool_that_is_waited_for_is_cancelled_and_then_ended(
     asleep, others, open_transaction, idle = (one.pid for one in sessions)
     expected = {asleep: "active", others: "active", open_transaction: "idle in transaction", idle: "idle"}
     eventually(lambda: states(cluster) == expected)
-    given: dict[str, t.Any] = {"waited_for": ["postgres/app", "postgres/nobody's"], "seconds": 60}
+    place = {"member": "pg-a1", "pools": ["postgres/app", "postgres/nobody's"]}
+    given: dict[str, t.Any] = {"place": place, "seconds": 60}
     cancel, end = "They are cancelled", "What goes on all the same ends with its session"
     assert json.loads(done(cluster, "pool_exhausted", cancel, given)) == []
     given["seconds"] = 0
     assert sorted(json.loads(done(cluster, "pool_exhausted", cancel, given))) == sorted([asleep, open_transaction])
     eventually(lambda: asleep not in states(cluster))  # this client gives up with its first error
-    given["held"] = [{"pid": asleep}, {"pid": open_transaction}]
+    # Another member may know the same number.
+    given["held"] = [{"member": "pg-a1", "pid": open_transaction}, {"member": "pg-a2", "pid": others}]
     assert json.loads(done(cluster, "pool_exhausted", end, given)) == [open_transaction]
     eventually(lambda: states(cluster) == {others: "active", idle: "idle"})
 
@@ -511,23 +515,69 @@ def typed(name: str, step: str, **parameters: str) -> list[str]:
     return [line[place + 1] for line in words for place, word in enumerate(line) if word == "-XAtc"]
 
 
-def test_by_hand_a_pool_is_a_database_and_a_role() -> None:
-    [cancel] = typed("pool_exhausted", "free", POOL="orders/app")
-    assert "datname || '/' || rolname = 'orders/app'" in cancel
+SUDO = """#!/bin/bash
+while [[ $1 == -* ]]; do [[ $1 == -u ]] && shift; shift; done
+exec "$@"
+"""
+
+
+def by_hand(folder: Path, name: str, step: str, psql: str, **parameters: str) -> list[str]:
+    """What each command of a step says in a shell that knows these parameters, where ``psql`` is what psql does."""
+    (folder / "bin").mkdir(exist_ok=True)
+    for program, text in (("sudo", SUDO), ("psql", f"#!/bin/bash\n{psql}\n")):
+        (folder / "bin" / program).write_text(text)
+        (folder / "bin" / program).chmod(0o755)
+    [source] = [one for one in catalogue.sources() if one.folder == name]
+    [found] = [one for one in source.document["steps"] if one["id"] == step]
+    environment = {**parameters, "PATH": f"{folder}/bin:{os.environ['PATH']}"}
+    return [
+        subprocess.run(
+            ["bash", "-c", one["run"]], env=environment, capture_output=True, text=True, check=True, cwd="/"
+        ).stdout
+        for one in found["command"]
+    ]
+
+
+def real_psql(cluster: real.Cluster) -> str:
+    return f'exec {shutil.which("psql")} -h {cluster.folder} -p {cluster.port} -U postgres -d postgres "$@"'
+
+
+def test_by_hand_a_pool_is_a_database_and_a_role_whatever_these_are_called(tmp_path: Path) -> None:
+    printing = "printf '%s\\n' \"$@\"; cat"
+    [said] = by_hand(tmp_path, "pool_exhausted", "free", printing, POOL="Big orders/o'brien-2")
+    assert "pool=Big orders/o'brien-2" in said.splitlines()
+    assert "|| rolname = :'pool'" in said and said.count("brien") == 1
+
+
+def test_by_hand_a_rule_that_refuses_is_known_by_its_method(tmp_path: Path) -> None:
+    rules = tmp_path / "my rules.conf"
+    refusing = ["host all app all reject", "host  all  app  all  reject  # for now"]
+    others = ["hostssl reject_log app all scram-sha-256", "local all postgres peer", "host all app all reject"]
+    rules.write_text("\n".join([*refusing, *others, ""]))
+    by_hand(tmp_path, "application_locked_out", "put_back", f"echo {shlex.quote(str(rules))}")
+    assert rules.read_text().splitlines() == others
 
 
 @pytest.mark.slow
 @real_postgresql
 def test_by_hand_another_roles_pool_of_the_same_database_is_left_alone(
-    cluster: real.Cluster, sessions: list[Session]
+    cluster: real.Cluster, sessions: list[Session], tmp_path: Path
 ) -> None:
     sessions += [Session(cluster, role, "SELECT pg_sleep(60)") for role in ("app", "other")]
     asleep, others = (one.pid for one in sessions)
     # A session of the test before may last until its statement ends.
     eventually(lambda: [states(cluster).get(pid) for pid in (asleep, others)] == ["active", "active"])
-    [cancel] = typed("pool_exhausted", "free", POOL="postgres/app")
-    assert f"{asleep}|t" in cluster.sql(cancel.replace("3 s", "0 s")).splitlines()
+
+    def cancelled(pool: str, *, standby: bool = False) -> list[str]:
+        at_once = f"sed 's/3 s/0 s/; s/pg_is_in_recovery()/{str(standby).lower()}/' | {real_psql(cluster)}"
+        [said] = by_hand(tmp_path, "pool_exhausted", "free", at_once, POOL=pool)
+        return said.splitlines()
+
+    # What readers hold, standbys hold.
+    assert cancelled("postgres_readonly/app") == cancelled("postgres/app", standby=True) == []
+    assert f"{asleep}|t" in cancelled("postgres_readonly/app", standby=True)
     eventually(lambda: [states(cluster).get(pid) for pid in (asleep, others)] == [None, "active"])
+    assert f"{others}|t" in cancelled("postgres/other")
 
 
 @pytest.mark.slow
@@ -554,6 +604,25 @@ def test_what_is_wrong_in_a_file_is_found_where_it_stands(cluster: real.Cluster)
     finally:
         for path, text in before.items():
             cluster.write(path, text)
+        cluster.sql("SELECT pg_reload_conf()")
+
+
+@pytest.mark.slow
+@real_postgresql
+def test_by_hand_a_wrong_line_is_put_out_of_use_whatever_its_file_is_called(
+    cluster: real.Cluster, tmp_path: Path
+) -> None:
+    own = cluster.folder / "data/postgresql.conf"
+    theirs = cluster.folder / "data/the team's own settings.conf"
+    before = own.read_text()
+    try:
+        cluster.write(theirs, "# ours\nwork_mem = plenty\n")
+        cluster.write(own, f"{before}include 'the team''s own settings.conf'\n")
+        by_hand(tmp_path, "configuration_broken", "put_back", real_psql(cluster))
+        assert theirs.read_text() == "# ours\n#work_mem = plenty\n"
+        assert looked(cluster, "configuration_broken")["wrong"] == []
+    finally:
+        cluster.write(own, before)
         cluster.sql("SELECT pg_reload_conf()")
 
 

@@ -136,3 +136,25 @@ def test_waiting_has_an_end_and_tells_the_progress() -> None:
 def test_check_mode_takes_none() -> None:
     host = Host()
     assert host.act(check_mode=True)["changed"] is True and host.ran == []
+
+
+def test_one_that_runs_is_waited_for_and_none_is_taken() -> None:
+    host = Host(made("OLD"))
+    host.busy_looks = 4
+    answer = host.act(state="awaited", wait=60.0)
+    assert (answer["changed"], host.ran, sorted(answer)) == (False, [], ["changed", "waited_seconds"])
+    assert host.busy_looks < 0, "until none runs"
+    assert host.act(state="awaited")["changed"] is False
+
+
+def test_one_that_does_not_end_is_not_waited_for_without_end() -> None:
+    host = Host()
+    host.busy_looks = 10**9
+    with pytest.raises(RefusedError, match="40 % done"):
+        host.act(state="awaited", wait=0.0)
+
+
+def test_a_plan_waits_for_none() -> None:
+    host = Host()
+    host.busy_looks = 10**9
+    assert host.act(state="awaited", wait=0.0, check_mode=True) == {"changed": False, "waited_seconds": 0.0}

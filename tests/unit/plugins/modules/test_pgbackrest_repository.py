@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import lost_repository
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Completed
-from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import CommandFailed, InputError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import CommandFailed, InputError, UnknownError
 from ansible_collections.fraiseql.resilience.plugins.modules import pgbackrest_repository as module
 
 CONFIG = """\
@@ -47,6 +47,7 @@ class Member:
         self.held: dict[int, dict[str, t.Any]] = {1: {}, 2: {}}
         self.answers = True
         self.fails_at = ""
+        self.locked = 0
         self.ran: list[str] = []
 
     def run(self, argv: t.Sequence[str], **_more: t.Any) -> Completed:
@@ -59,6 +60,9 @@ class Member:
         name = words[-1].rpartition("/")[2]
         if name == self.fails_at:
             raise CommandFailed("ended", argv=argv, rc=82)
+        if self.locked and "archive-push" in words:
+            self.locked -= 1
+            raise CommandFailed("ended", argv=argv, rc=50, stderr="ERROR: [050]: unable to acquire lock")
         if "archive-get" in words:
             Path(words[-1]).write_text("WAL", encoding="utf-8")
         else:
@@ -160,6 +164,27 @@ def test_a_run_that_was_cut_off_goes_on(member: Member) -> None:
     member.fails_at = ""
     assert member.act("present", refill_from=2)["refilled"] == 1
     assert sorted(member.held[1]) == sorted(segments(*names))
+
+
+def test_another_archive_push_is_waited_for(member: Member, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL's, or that of a run that was killed and whose module works on."""
+    monkeypatch.setattr(lost_repository, "LOCK_POLL_SECONDS", 0)
+    held, new = "000000010000000000000001", "000000010000000000000002"
+    member.held[1], member.held[2] = segments(held), segments(held, new)
+    member.act("lost")
+    member.locked = 3
+    assert member.act("present", refill_from=2)["refilled"] == 1
+    assert member.locked == 0
+
+
+def test_another_archive_push_is_not_waited_for_without_end(member: Member, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lost_repository, "LOCK_SECONDS", 0)
+    held, new = "000000010000000000000001", "000000010000000000000002"
+    member.held[1], member.held[2] = segments(held), segments(held, new)
+    member.act("lost")
+    member.locked = 10**9
+    with pytest.raises(UnknownError, match=f"no other archive-push keeps {new} back"):
+        member.act("present", refill_from=2)
 
 
 def test_who_waits_for_the_archive_already_is_ended(member: Member, tmp_path: Path) -> None:

@@ -103,6 +103,19 @@ def test_a_target_reaches_pgbackrest_with_its_timeline_and_a_guarded_restore_com
     assert any("restore_command=" in option and "--lenient" not in option for option in argv)
 
 
+@pytest.mark.parametrize(("kind", "forgotten"), [("default", False), ("standby", True), ("immediate", True)])
+def test_what_recovery_had_to_reach_is_forgotten_only_where_the_data_are_to_end_elsewhere(
+    place: restore.Place, monkeypatch: pytest.MonkeyPatch, kind: str, forgotten: bool
+) -> None:
+    delivered = place.data_dir.parent / "received-wal"
+    monkeypatch.setattr(restore.received_wal, "DELIVERED", delivered)
+    delivered.mkdir()
+    (delivered / "required.json").write_text('{"require_lsn": "0/5000148"}', encoding="utf-8")
+    run = PgBackRest(place.data_dir)
+    restore.restore(place, restore.Request(kind), client(run), 60, run)
+    assert (delivered / "required.json").exists() is not forgotten
+
+
 def test_a_standby_asks_again_and_again_so_its_restore_command_is_lenient(place: restore.Place) -> None:
     run = PgBackRest(place.data_dir)
     restore.restore(place, restore.Request("standby", keep=False, delta=True), client(run), 60, run)

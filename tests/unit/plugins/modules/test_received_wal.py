@@ -54,7 +54,14 @@ class Site:
             )
         )
         descriptor = str(self.member if state == "delivered" else self.repository)
-        given = {"state": state, "timeline": 3, "lsn": "0/20100", "max_bytes": 2**20, "packed": None}
+        given = {
+            "state": state,
+            "timeline": 3,
+            "lsn": "0/20100",
+            "max_bytes": 2**20,
+            "packed": None,
+            "require_lsn": None,
+        }
         return module.act({**given, "descriptor": descriptor, **more}, False)
 
     def archived(self, name: str) -> None:
@@ -187,7 +194,45 @@ def test_the_candidate_ends_with_the_receivers_very_bytes(site: Site, lsn: str) 
         assert (received_wal.DELIVERED / name).read_bytes() == expected
     assert laid["segments"][-1] == "000000030000000000000003"
     assert not list(received_wal.DELIVERED.glob("*.unfinished"))
-    assert site.act("delivered", packed=packed) == {"changed": False, "segments": []}
+    assert site.act("delivered", packed=packed) == {"changed": False, "segments": [], "require_lsn": None}
+
+
+def test_a_run_that_was_cut_off_after_the_receiver_forgot_still_demands_what_it_had(
+    site: Site, systemd: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "run", site.run)
+    (site.directory / "000000030000000000000002.partial").write_bytes(wal(1))
+    site.dumps["0/20000"] = (record("0/20350"), ends_at("0/20378"))
+    first = site.act("taken", lsn="0/20000")
+    required = {"packed": first["packed"], "require_lsn": first["require_lsn"]}
+    assert site.act("delivered", **required)["changed"] is True
+    assert site.act("delivered", **required)["changed"] is False
+    monkeypatch.setattr(module, "run", lambda *_words, **_more: None)
+    site.act("set_aside")
+
+    monkeypatch.setattr(module, "run", site.run)
+    second = site.act("taken", lsn="0/20000")
+    assert (second["packed"], second.get("require_lsn")) == ("", None), "the receiver began anew"
+    laid = site.act("delivered", packed=second["packed"])
+    assert (laid["changed"], laid["require_lsn"]) == (False, "0/20351")
+    assert (received_wal.DELIVERED / "000000030000000000000002").read_bytes()[:8192] == wal(1)[:8192]
+    received_wal.forget_demand()
+    assert site.act("delivered", packed="")["require_lsn"] is None
+
+
+def test_the_farther_of_two_demands_counts(site: Site) -> None:
+    assert [site.act("delivered", require_lsn=lsn)["require_lsn"] for lsn in ("0/9", "0/10", "0/F", None)] == [
+        "0/9", "0/10", "0/10", "0/10",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"require_lsn": "rubbish"}', '{"require_lsn": 5}'])
+def test_a_demand_that_cannot_be_read_is_not_taken_for_none(site: Site, text: str) -> None:
+    received_wal.DELIVERED.mkdir()
+    (received_wal.DELIVERED / received_wal.REQUIRED).write_text(text, encoding="utf-8")
+    with pytest.raises(UnknownError, match="cannot be read") as error:
+        site.act("delivered")
+    assert error.value.next_step
 
 
 def test_check_mode_lays_nothing(site: Site) -> None:
@@ -195,6 +240,7 @@ def test_check_mode_lays_nothing(site: Site) -> None:
     piece["data"] = received_wal.base64.b64encode(received_wal.zlib.compress(wal(1))).decode()
     member = {"name": "pg-a2", "data_dir": str(site.data), "os_user": "postgres"}
     assert received_wal.deliver(member, [piece], check_mode=True) == ["000000030000000000000003"]
+    assert received_wal.demand("0/30378", "postgres", check_mode=True) == "0/30378"
     assert not received_wal.DELIVERED.exists()
 
 
@@ -278,6 +324,18 @@ def test_a_receiver_is_detached_only_once_its_return_is_certain(site: Site, monk
     returns = next(number for number, told in enumerate(units.told) if "--on-active=60" in told)
     assert returns < units.told.index("systemctl stop receiver.service")
     assert act_on(site, units, monkeypatch, "detached") == {"changed": False}
+
+
+@pytest.mark.parametrize("found", ["inactive", "activating"])
+def test_a_receiver_that_a_killed_run_stopped_is_detached_as_long_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch, found: str
+) -> None:
+    """Its timer may never have been set, or bring it back while the old primary is being fenced."""
+    units = Units(found)
+    assert act_on(site, units, monkeypatch, "detached") == {"changed": found != "inactive"}
+    [returns] = [number for number, told in enumerate(units.told) if "--on-active=60" in told]
+    assert units.told.index("systemctl stop resilience-receiver-back.timer") < returns
+    assert returns < units.told.index("systemctl stop receiver.service")
 
 
 def test_a_receiver_that_does_not_stop_is_not_proven_detached(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

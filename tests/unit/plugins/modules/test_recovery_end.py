@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import typing as t
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import recovery
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import received_wal, recovery
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, UnknownError
 from ansible_collections.fraiseql.resilience.plugins.modules import recovery_end
 
@@ -54,6 +55,24 @@ def test_a_recovery_is_never_in_patronis_hands(tmp_path: Path) -> None:
 
 def test_the_log_is_found_by_the_descriptor(member: recovery.Member) -> None:
     assert member.log_file == "/var/log/postgresql/postgresql-17-main.log"
+
+
+@pytest.fixture(autouse=True)
+def required(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What an earlier run demanded."""
+    monkeypatch.setattr(received_wal, "DELIVERED", tmp_path)
+    (tmp_path / received_wal.REQUIRED).write_text('{"require_lsn": "0/5000148"}', encoding="utf-8")
+    return tmp_path / received_wal.REQUIRED
+
+
+@pytest.mark.parametrize(("target", "forgotten"), [("0/5000148", True), ("0/5000149", False)])
+def test_what_was_demanded_is_forgotten_once_it_was_reached(
+    member: recovery.Member, ended: t.Callable[..., None], required: Path, target: str, forgotten: bool
+) -> None:
+    ended(2)
+    with contextlib.suppress(UnknownError):
+        recovery_end.end_recovery(member, target, 1)
+    assert required.exists() is not forgotten
 
 
 def test_the_end_is_told_with_its_proof(member: recovery.Member, ended: t.Callable[..., None]) -> None:

@@ -61,6 +61,7 @@ class Host:
         self.descriptor.write_text(json.dumps(self.member), encoding="utf-8")
         self.control = CONTROL.format(state="shut down", checkpoint="0/6000028", minimum="0/0")
         self.done: list[str] = []
+        self.asked_primary: list[str] = []
         #: What the local server says once it runs; None: it does not.
         self.server: str | None = None
         self.after_start = "true|true|2|0/7000000"
@@ -99,6 +100,7 @@ class Host:
         elif program == "pg_controldata":
             answer = self.control
         elif program == "psql" and command == "IDENTIFY_SYSTEM":
+            self.asked_primary.append(command)
             answer = "77|2|0/7000000|"
         elif program == "psql" and command.startswith("TIMELINE_HISTORY"):
             answer = f"00000002.history|{HISTORY}"
@@ -337,6 +339,13 @@ def test_one_that_follows_by_itself_is_waited_for_and_not_changed(host: Host) ->
     answer = module.act(host.given(), check_mode=False)
     assert (answer["changed"], answer["method"]) == (False, "wait")
     assert "masked" not in host.done
+
+
+def test_a_member_without_data_is_left_to_the_roles_before_it_can_log_in_anywhere(host: Host) -> None:
+    (host.data / "global" / "pg_control").unlink()
+    answer = module.act(host.given(), check_mode=False)
+    assert (answer["changed"], answer["method"]) == (False, "build")
+    assert host.asked_primary == []
 
 
 def test_a_host_that_is_no_member_yet_is_left_to_the_roles(host: Host) -> None:

@@ -67,6 +67,8 @@ def member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, t.Any]:
     monkeypatch.setattr(demotion, "UNPROTECTED", tmp_path / "unprotected")
     word = replace(armed.DEMOTION, state_file=str(tmp_path / "demotion.json"))
     monkeypatch.setattr(armed, "DEMOTION", word)
+    (tmp_path / "global").mkdir()
+    (tmp_path / "global" / "pg_control").touch()
     return {**MEMBER, "data_dir": str(tmp_path)}
 
 
@@ -94,6 +96,22 @@ def test_a_running_primary_is_refused(member: dict[str, t.Any]) -> None:
     assert error.value.next_step
     assert host.ran == []
     assert not signal(member)
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_member_without_data_is_refused_before_anything_is_touched(
+    member: dict[str, t.Any], check_mode: bool
+) -> None:
+    """A restore would find a directory that is not empty, and no backup's."""
+    control = Path(member["data_dir"]) / "global" / "pg_control"
+    control.unlink()
+    control.parent.rmdir()
+    host = Host(None, "inactive")
+    with pytest.raises(RefusedError, match="has no data") as error:
+        start(member, host, check_mode=check_mode)
+    assert error.value.next_step
+    assert "start" not in host.ran
+    assert list(Path(member["data_dir"]).iterdir()) == []
 
 
 def test_a_slot_that_holds_wal_back_is_a_change(member: dict[str, t.Any]) -> None:

@@ -386,6 +386,8 @@ SCENARIOS: list[tuple[str, str, Lab]] = [
     ("lock_queue", "", Lab().warns("pg-a1", "sessions", "8 wait for a lock, the longest: 6 s (warns at 5 s)")),
     ("pool_exhausted", "",
      Lab().fails("observer", "pgbouncer", POOL.format(waiting=4, used=20)).without_commits()),
+    ("pool_exhausted", "of standbys, where commits go on",
+     Lab().fails("observer", "pgbouncer", POOL.replace("/", "_readonly/").format(waiting=4, used=20))),
     ("application_locked_out", "", locked_out()),
     ("configuration_broken", "",
      Lab().fails("pg-a1", "configuration", "/etc/postgresql.conf, line 812: setting could not be applied")),

@@ -15,7 +15,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.document import parsed
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.lint import Source, lint
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.safety import READING_PLAYBOOKS
-from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks import catalogue
+from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks import catalogue, page
 
 SOURCES = catalogue.sources()
 KNOWN = catalogue.known(SOURCES)
@@ -31,6 +31,25 @@ def test_nothing_is_wrong_with_those_that_ship() -> None:
     newest = max(date.fromisoformat(source.document["reviewed"]) for source in SOURCES)
     assert list(map(str, lint(SOURCES, catalogue.schema(), KNOWN, newest))) == []
     assert not KNOWN.unseen
+
+
+def test_what_commands_take_for_granted_can_be_seen_and_is_said() -> None:
+    """Where a port, a path or a user is another one, somebody has to know what to type in its place."""
+    pages = {
+        source.folder: page.page(parsed(source.document, catalogue.schema(), source.folder), {}) for source in SOURCES
+    }
+    for folder, text in pages.items():
+        for host in re.findall(r"host=\$\w+ \S+", text):
+            assert " port=" in host, f"{folder}: {host}"
+    for word, variable in {
+        "port=5432": "resilience_postgresql_port",
+        "port=6432": "gateway_port",
+        "/received-wal/": "pgbackrest_receiver_directory",
+        "-u postgres pgbackrest": "pgbackrest_user",
+        "/var/lib/pgbackrest": "pgbackrest_repo1_path",
+    }.items():
+        typed = {folder: text for folder, text in pages.items() if word in text}
+        assert typed and [folder for folder, text in typed.items() if f"({variable}" not in text] == []
 
 
 def test_what_is_drilled_has_a_runbook() -> None:

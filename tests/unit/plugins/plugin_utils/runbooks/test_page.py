@@ -77,9 +77,9 @@ def test_a_task_is_typed_so_that_ansible_reads_each_value_as_one() -> None:
     words = shlex.split(typed.replace("\\\n", " "))
     assert words[:4] == ["ansible-playbook", "-i", "inventory.yml", "fraiseql.resilience.drain"]
     assert words[-1] == "--check"
-    filled = [word.replace("$WHY", "on fire").replace("$CLUSTER", "orders") for word in words[5:-1:2]]
+    filled = [word.replace("$WHY", "the cellar's, too").replace("$CLUSTER", "orders") for word in words[5:-1:2]]
     assert [parse_kv(word) for word in filled] == [
-        {"resilience_cluster": "orders"}, {"resilience_accept_loss": "it is on fire"},
+        {"resilience_cluster": "orders"}, {"resilience_accept_loss": "it is the cellar's, too"},
         {"keep": "true"}, {"type": "full"},
     ]  # fmt: skip
 
