@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import select
+import signal
 import time
 import typing as t
 
@@ -65,6 +66,8 @@ def _await_and_act(member: dict[str, t.Any], state: State, given: argparse.Names
     if not _word_came(connection, given.token, time.monotonic() + given.deadline):
         return state.end("expired", "the gateway did not give the word in time", 1)
     state.event("word_came")
+    # From here on it is not left half-way: a primary that stops has to be one that can only start as a standby.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     became, reason = act(member, given)
     return state.end(became, reason, 1 if reason else 0)
 

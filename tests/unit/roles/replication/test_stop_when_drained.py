@@ -117,7 +117,9 @@ def arm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> t.Iterator[t.Callabl
             (data / "standby.signal").exists(),
         )
 
+    before = signal.getsignal(signal.SIGTERM)
     yield run
+    signal.signal(signal.SIGTERM, before)
     if Path(f"/proc/{postmaster.pid}").exists():
         os.kill(postmaster.pid, signal.SIGKILL)
 
@@ -128,6 +130,20 @@ def test_its_own_word_stops_it(arm: t.Callable[..., Ran]) -> None:
     assert (ran.code, ran.state["state"], ran.state["token"]) == (0, "stopped", "T")
     assert ran.postmaster_ended and ran.may_only_be_standby
     assert [event["name"] for event in ran.state["events"]] == ["armed", "word_came", "stopped"]
+
+
+def test_once_it_stops_it_is_not_disarmed_half_way(arm: t.Callable[..., Ran], monkeypatch: pytest.MonkeyPatch) -> None:
+    kill = os.kill
+
+    def told_meanwhile(pid: int, number: int) -> None:
+        kill(pid, number)
+        if number == signal.SIGINT:
+            kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(os, "kill", told_meanwhile)
+    ran = arm(Primary(), "T")
+    assert ran.state["state"] == "stopped"
+    assert ran.postmaster_ended and ran.may_only_be_standby
 
 
 def test_most_of_the_shutdown_is_written_before_anybody_waits(arm: t.Callable[..., Ran]) -> None:
