@@ -184,6 +184,7 @@ def act(
         tried.append(f"{method.value}: {problem}")
         method = Method.RESTORE
     fencing.by_host(member, timeouts["stop"], check_mode=False, run=run)
+    restore.Place.of(member).forget_killed()
     if keep:
         kept = diverged.keep(member, decision.fork_lsn, run=run)
     if method is Method.REWIND:

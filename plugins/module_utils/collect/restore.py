@@ -120,6 +120,14 @@ class Place:
             return None
         return pid if alive else None
 
+    def forget_killed(self) -> None:
+        """Remove what a server that was killed left of its number, which may be another process's by now.
+
+        PostgreSQL would take that one for the server, and pgBackRest, too.
+        """
+        if self.running() is None:
+            (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
+
     def whole(self) -> bool:
         return (self.data_dir / "global" / "pg_control").exists()
 
@@ -190,15 +198,13 @@ def restore(place: Place, request: Request, client: Client, timeout: float, run:
         )
     planned = plan(place, request, client, run)
     state = read_state()
-    kept = state.get("kept") if _taken_up(place, state) else None
-    if planned["keeps"]:
-        kept = f"{place.data_dir}.kept-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}"
+    aside = f"{place.data_dir}.kept-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}" if planned["keeps"] else None
+    kept = aside or (state.get("kept") if _taken_up(place, state) else None)
     write_state({"state": "restoring", "kept": kept, "options": request.options()})
-    if planned["keeps"]:
-        place.data_dir.rename(kept)
+    if aside:
+        place.data_dir.rename(aside)
     _make_directory(place)
-    # What a server that was killed left behind; pgBackRest would take it for one that runs.
-    (place.data_dir / "postmaster.pid").unlink(missing_ok=True)
+    place.forget_killed()
     reused = 0
     if kept and request.reuse:
         reused = reused_data.copy(Path(kept), place.data_dir, planned["started"], timeout, run)

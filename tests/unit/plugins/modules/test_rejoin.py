@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 import typing as t
 from pathlib import Path
@@ -78,6 +79,7 @@ class Host:
         if program == "systemd-run":
             assert "listen_addresses=" in argv and "archive_mode=off" in argv
             assert not (self.data / "standby.signal").exists()
+            assert not (self.data / "postmaster.pid").exists()
             self.done.append("read")
             if self.reading_fails:
                 raise CommandFailed("systemd-run ended with exit code 1", argv=argv, rc=1)
@@ -113,6 +115,7 @@ class Host:
         elif program == "pg_rewind":
             assert more["user"] == "postgres"
             assert not (self.data / "standby.signal").exists()
+            assert not (self.data / "postmaster.pid").exists()
             assert rejoin.read_state() == {"begun": "rewind"}
             self.done.append("rewind")
             if self.rewind_fails:
@@ -220,6 +223,14 @@ def test_rows_that_it_alone_holds_are_kept_while_it_is_masked(host: Host) -> Non
     about = json.loads((kept / "diverged.json").read_text(encoding="utf-8"))
     assert about["tables"] == {"orders.public.t's": {"inserted": 1}}
     assert about["last_commit"] == "2026-11-23 15:37:27.703421 UTC"
+
+
+def test_a_killed_servers_number_that_is_another_process_now_stops_nothing(host: Host) -> None:
+    (host.data / "postmaster.pid").write_text(f"{os.getpid()}\n{host.data}\n", encoding="utf-8")
+    host.segment("000000010000000000000005")
+    host.told = TOLD
+    assert module.act(host.given(), check_mode=False)["kept_rows"] == 2
+    assert host.done == ["masked", "read", "checkpoint", "rewind", "unmasked", "started as standby"]
 
 
 def test_a_record_that_lies_on_the_border_of_two_portions_is_told(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
