@@ -210,3 +210,11 @@ def test_a_restore_goes_on_with_the_member_that_an_earlier_run_began_with(tmp_pa
         "tasks": [refused, said(tmp_path, "{{ restore.member }}")],
     }  # fmt: skip
     assert run_here(tmp_path, play, hosts) == {f"case{number}": case[2] for number, case in enumerate(BEGUN)}
+
+
+def test_clients_that_only_prove_the_service_end_by_themselves_where_nobody_is_left_to_end_them() -> None:
+    [begin] = [task for task in task_file("service_proven") if includes(task, "clients_watched.yml")]
+    [start] = [task["fraiseql.resilience.recovery_probe"] for task in task_file("clients_watched")
+               if task.get("fraiseql.resilience.recovery_probe", {}).get("state") == "started"]  # fmt: skip
+    assert begin["vars"]["longest_seconds"] <= 60
+    assert "longest_seconds" in start["max_seconds"]
