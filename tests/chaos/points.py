@@ -89,7 +89,9 @@ def keep(operation: str, tasks: t.Sequence[Task], point: Point) -> dict[str, t.A
     content = known()
     kept = _of(content, operation)
     this = {"task": point.task, "name": point.name, "wrong": list(point.wrong)}
-    others = [one for one in kept["points"] if one["task"] != point.task]
+    # One that was killed after a task that has another place or name by now says nothing about this one.
+    still = {(number, task.name) for number, task in enumerate(tasks, start=1)}
+    others = [one for one in kept["points"] if one["task"] != point.task and (one["task"], one["name"]) in still]
     ordered = sorted([*others, this], key=lambda one: int(one["task"]))
     mine = {"tasks": len(tasks), "distinct": len(distinct(tasks)), "points": ordered}
     return _written(content, operation, {**kept, **mine})

@@ -41,6 +41,12 @@ def test_what_was_whole_is_known_until_the_task_is_another_one(file: Path) -> No
     assert "switchover 2 of 3 (3 tasks)" in points.remark(content)
 
 
+def test_a_point_of_a_task_that_moved_is_forgotten(file: Path) -> None:
+    points.keep("switchover", [LOOKED, CHANGED, WAITED], Point(2, "changed", ("two primaries",)))
+    content = points.keep("switchover", [LOOKED, LOOKED, CHANGED, WAITED], Point(4, "waited", ()))
+    assert [one["task"] for one in content["operations"]["switchover"]["points"]] == [4]
+
+
 def test_moments_stand_beside_the_points_of_an_operation(file: Path) -> None:
     points.keep("restore", [LOOKED, CHANGED], Point(2, "changed", ()))
     points.keep_moment("restore", Moment(3.5, "waited", with_all_it_began=True, wrong=()))
