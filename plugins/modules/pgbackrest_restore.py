@@ -46,7 +46,7 @@ options:
     description: The timeline that leads to the target.
     type: int
   repo:
-    description: Number of the repository; by default the first one.
+    description: Number of the repository; by default the first one, for V(standby) the first that has a backup to give.
     type: int
   set:
     description: Label of the backup to begin with; by default the newest before the target.

@@ -18,7 +18,7 @@ import os
 import re
 import shutil
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -165,7 +165,7 @@ def plan(place: Place, request: Request, client: Client, run: Runner) -> dict[st
     :raises UnknownError: the repository, or whose data are here, cannot be read.
     """
     stanza = client.info(request.repo)
-    repo = request.repo or stanza.repositories[0].number
+    repo = request.repo or _repository(stanza, request)
     demand_readable(stanza, [repo])
     _demand_same_cluster(place, stanza, repo, run)
     backup = _backup(stanza, repo, request)
@@ -197,6 +197,8 @@ def restore(place: Place, request: Request, client: Client, timeout: float, run:
             next_step=f"stop {place.unit}, then run this again",
         )
     planned = plan(place, request, client, run)
+    if request.type == "standby":
+        request = replace(request, repo=planned["repo"])
     state = read_state()
     aside = f"{place.data_dir}.kept-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}" if planned["keeps"] else None
     kept = aside or (state.get("kept") if _taken_up(place, state) else None)
@@ -270,6 +272,13 @@ def _demand_keepable(place: Place) -> None:
             given=why,
             next_step="restore in place of the old data with resilience_restore_keep=false",
         )
+
+
+def _repository(stanza: Stanza, request: Request) -> int:
+    """The first one; for a standby the first that has a backup to give, since whom it follows has what came later."""
+    numbers = [repository.number for repository in stanza.repositories]
+    giving = [number for number in numbers if stanza.repository(number).readable and stanza.backups_of(number)]
+    return (giving or numbers)[0] if request.type == "standby" else numbers[0]
 
 
 def _backup(stanza: Stanza, repo: int, request: Request) -> Backup:

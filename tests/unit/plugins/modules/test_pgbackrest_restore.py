@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import typing as t
@@ -51,13 +52,14 @@ class PgBackRest:
         self.data_dir = data_dir
         self.system_id = system_id
         self.dies = dies
+        self.info = copy.deepcopy(INFO)
         self.restores: list[list[str]] = []
 
     def __call__(self, argv: t.Sequence[str], **_given: t.Any) -> Completed:
         if argv[0].endswith("pg_controldata"):
             return Completed(tuple(argv), 0, f"Database system identifier:           {self.system_id}\n", "", 0.01)
         if "info" in argv:
-            return Completed(tuple(argv), 0, json.dumps(INFO), "", 0.01)
+            return Completed(tuple(argv), 0, json.dumps(self.info), "", 0.01)
         self.restores.append(list(argv))
         (self.data_dir / "PG_VERSION").write_text("17\n")
         if self.dies:
@@ -122,6 +124,34 @@ def test_a_standby_asks_again_and_again_so_its_restore_command_is_lenient(place:
     assert any("restore_command=" in option and "--lenient" in option for option in run.restores[0])
     assert "--delta" in run.restores[0]
     assert kept(place) == []
+
+
+def with_second_repository(info: t.Any) -> None:
+    """As the first, which gives no answer."""
+    [stanza] = info
+    for part, key in (("db", "repo-key"), ("repo", "key")):
+        stanza[part].append({**stanza[part][0], key: 2})
+    for part in ("archive", "backup"):
+        stanza[part].append({**stanza[part][0], "database": {"id": 1, "repo-key": 2}})
+    stanza["repo"][0]["status"] = {"code": 99, "message": "[HostConnectError] unable to connect"}
+
+
+def test_a_standby_is_built_from_a_repository_that_answers(place: restore.Place) -> None:
+    run = PgBackRest(place.data_dir)
+    with_second_repository(run.info)
+    done = restore.restore(place, restore.Request("standby", keep=False, delta=True), client(run), 60, run)
+    assert done["repo"] == 2
+    assert "--repo=2" in run.restores[0]
+
+
+def test_another_repository_than_the_first_is_no_ones_choice_but_the_users_where_a_recovery_ends_by_itself(
+    place: restore.Place,
+) -> None:
+    run = PgBackRest(place.data_dir)
+    with_second_repository(run.info)
+    with pytest.raises(UnknownError):
+        restore.plan(place, restore.Request("default"), client(run), run)
+    assert restore.plan(place, restore.Request("default", repo=2), client(run), run)["repo"] == 2
 
 
 def test_a_restore_that_was_cut_off_is_taken_up_and_keeps_the_old_data_once(place: restore.Place) -> None:
