@@ -7,6 +7,7 @@
     make chaos                                     every operation, after each task that can leave something new (hours)
     make chaos EVERY=1                             after every single task
     make chaos OPERATIONS=switchover POINTS=3      one operation, three of its points, spread evenly
+    make chaos OPERATIONS=switchover TASKS=20      after its 20th task, once more
     make chaos MOMENTS=10                          each operation, at ten random moments instead, within its tasks too
     make chaos RECORD=1                            what is whole goes to docs/chaos.json, and is not killed there again;
                                                    several labs, each with --lab, share the points
@@ -154,6 +155,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Kill each operation after each of its tasks, and run it again.")
     parser.add_argument("operations", nargs="*", choices=[*OPERATIONS, []])
     parser.add_argument("--points", type=int, default=0, help="how many of the points, spread evenly; 0 is all of them")
+    parser.add_argument("--tasks", type=int, action="append", default=[], help="after this task alone, by its number; may be repeated")
     parser.add_argument("--every", action="store_true", help="also after tasks that only looked")
     parser.add_argument("--moments", type=int, default=0, help="at so many random moments, instead of after tasks")
     parser.add_argument("--lab", type=Path, default=TOP / ".lab", help="the lab's directory")
@@ -177,7 +179,7 @@ def after_tasks(bench: Bench, name: str, undisturbed: Round, given: argparse.Nam
     """Kill the operation after its tasks in turn. Whether all was whole each time."""
     tasks = undisturbed.tasks
     numbers = list(range(1, len(tasks) + 1)) if given.every else points.distinct(tasks)
-    wanted = points.spread(numbers, given.points)
+    wanted = given.tasks or points.spread(numbers, given.points)
     # Another lab may be at it, too: each takes one that is not whole yet.
     random.shuffle(wanted)
     whole = True
