@@ -155,7 +155,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Kill each operation after each of its tasks, and run it again.")
     parser.add_argument("operations", nargs="*", choices=[*OPERATIONS, []])
     parser.add_argument("--points", type=int, default=0, help="how many of the points, spread evenly; 0 is all of them")
-    parser.add_argument("--tasks", type=int, action="append", default=[], help="after this task alone, by its number; may be repeated")
+    parser.add_argument(
+        "--tasks", type=int, action="append", default=[], help="after this task alone, by its number; may be repeated"
+    )
     parser.add_argument("--every", action="store_true", help="also after tasks that only looked")
     parser.add_argument("--moments", type=int, default=0, help="at so many random moments, instead of after tasks")
     parser.add_argument("--lab", type=Path, default=TOP / ".lab", help="the lab's directory")
