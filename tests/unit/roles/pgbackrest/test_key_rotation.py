@@ -235,7 +235,14 @@ class Site:
         pgbackrest_stanza.act(params | {"timeout": 120.0, "wait": 60.0}, check_mode=False, run=self.runner(host))
 
     def full(self, repo: int, *, only_if_none: bool = True) -> None:
-        params = {"stanza": STANZA, "repo": repo, "type": "full", "only_if_none": only_if_none, "user": USER}
+        params = {
+            "stanza": STANZA,
+            "state": "taken",
+            "repo": repo,
+            "type": "full",
+            "only_if_none": only_if_none,
+            "user": USER,
+        }
         params |= {"from_primary": False, "wait": 60.0, "timeout": 300.0}
         pgbackrest_backup.act(params, check_mode=False, run=self.runner("repo"))
 
