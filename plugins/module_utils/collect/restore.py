@@ -44,6 +44,8 @@ TARGETED = frozenset({"time", "lsn", "xid", "name"})
 EXCLUSIVE = frozenset({"time", "lsn", "xid"})
 #: Room beside the restored files themselves, for the WAL of the recovery.
 ROOM = 1.1
+#: Bytes that ``st_blocks`` counts by.
+DISK_BLOCK = 512
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ class Place:
 
     def used_bytes(self) -> int:
         """What is in the directory already takes up on its own disk."""
-        return sum(_disk_bytes(Path(folder) / name) for folder, _, names in os.walk(self.data_dir) for name in names)
+        return sum(_disk_bytes(path) for path in self.data_dir.rglob("*"))
 
     def free_bytes(self) -> int:
         existing = self.data_dir if self.data_dir.exists() else self.data_dir.parent
@@ -302,7 +304,7 @@ def _taken_up(place: Place, state: t.Mapping[str, t.Any]) -> bool:
 
 def _disk_bytes(path: Path) -> int:
     try:
-        return path.lstat().st_blocks * 512
+        return path.lstat().st_blocks * DISK_BLOCK
     except FileNotFoundError:
         return 0
 

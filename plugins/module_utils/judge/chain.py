@@ -324,8 +324,11 @@ def _order_check(chain: Chain, outage_expected: bool) -> Check:
     last_ack = chain.seconds["t1"]
     if chain.origin == "t0" and last_ack is not None and last_ack < -BLIND_LIMIT - chain.errors.get("t0", 0.0):
         return Check(name, Verdict.UNKNOWN, f"the outage began {-last_ack:.3f} s before the fault: it is another one")
-    # Where no outage is meant to be, the observer may notice a stall only after the new primary is there.
-    order = ("t0", "t3", "t5", "t6", "t7", "t8") if outage_expected else ("t0", "t5", "t6", "t7", "t8")
+    # Where no outage is meant to be, or it was decided on before anybody felt it, as for a restore, the observer may
+    # notice a stall only after the new primary is there.
+    felt, decided = chain.seconds["t3"], chain.decided
+    noticed_late = not outage_expected or (felt is not None and decided is not None and decided < felt)
+    order = ("t0", "t5", "t6", "t7", "t8") if noticed_late else ("t0", "t3", "t5", "t6", "t7", "t8")
     placed = [(phase, value) for phase in order if (value := chain.seconds[phase]) is not None]
     for (earlier, a), (later, b) in itertools.pairwise(placed):
         slack = chain.errors.get(earlier, 0.0) + chain.errors.get(later, 0.0)

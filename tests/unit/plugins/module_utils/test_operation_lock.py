@@ -75,7 +75,7 @@ def test_waiting_in_vain_names_who_works(directory: Path) -> None:
 
 
 def test_a_lock_is_no_ones_once_the_work_is_done_and_other_subjects_are_free(directory: Path) -> None:
-    for _ in range(2):
+    for _time in range(2):
         with operation_lock.alone("data", "rejoin", wait=0), operation_lock.alone("repository", "rejoin", wait=0):
             pass
 

@@ -255,3 +255,9 @@ def test_the_longest_gap_is_never_missed_and_never_made_up(steps: list[tuple[int
     assert max((gap.seconds for gap in found), default=None) == (None if expected is None else expected / SECOND)
     assert all(gap.t1_ns in acks and (gap.t7_ns is None or gap.t7_ns in acks) for gap in found)
     assert found == sorted(found, key=lambda gap: gap.t1_ns)
+
+
+def test_clients_may_notice_late_what_was_decided_before_they_felt_anything() -> None:
+    early = {**MARKS, "promote_asked": mark(11.0)}
+    assert verdicts(built(early))["chain_consistent"] is Verdict.UNKNOWN
+    assert verdicts(built({**early, "decided": mark(10.5)}))["chain_consistent"] is Verdict.PASSED
