@@ -124,7 +124,8 @@ FIGURES = (
            times(1, 0), "runbooks that have commands for each step", least=True),
     Figure("linter_faults_found", "faults", "faults seeded into a runbook and found by the rule for it",
            times(1, 0), "faults in all", least=True),
-    Figure("chaos_points", "points", "operations killed after one of their tasks and run again: whole (1) or not (0)",
+    Figure("chaos_points", "points", "operations killed after one of their tasks and run again: whole (1), or not, or "
+           "not killed there yet (0)",
            limit(1), least=True),
     Figure("chaos_moments", "moments", "operations killed within a task and run again: whole (1) or not (0)",
            limit(1), least=True),

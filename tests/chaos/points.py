@@ -118,8 +118,11 @@ def _written(content: dict[str, t.Any], operation: str, kept: dict[str, t.Any]) 
 
 
 def samples(content: dict[str, t.Any], kind: str = "points") -> list[float]:
-    """One a point, or one a moment: whole (1) or not (0)."""
-    return [float(not one["wrong"]) for kept in _with(content, kind).values() for one in kept[kind]]
+    """One a point, or one a moment: whole (1) or not (0). A point where nobody killed yet is not known to be whole."""
+    kept = _with(content, kind).values()
+    seen = [float(not one["wrong"]) for operation in kept for one in operation[kind]]
+    missing = sum(max(0, one["distinct"] - len(one["points"])) for one in kept) if kind == "points" else 0
+    return seen + missing * [0.0]
 
 
 def remark(content: dict[str, t.Any]) -> str:

@@ -31,6 +31,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+import psutil
+
 TOP = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(Path(__file__).parent), str(TOP / "tests" / "lab"), str(TOP / "tests" / "bench")]
 # testinfra starts ansible-inventory by its bare name.
@@ -38,7 +40,6 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
 import health  # noqa: E402
 import points  # noqa: E402
-import psutil  # noqa: E402
 import renewal  # noqa: E402
 import results  # noqa: E402
 from lab_hosts import Lab  # noqa: E402

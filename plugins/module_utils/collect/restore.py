@@ -310,7 +310,8 @@ def _disk_bytes(path: Path) -> int:
 
 
 def _demand_room(place: Place, backup: Backup, *, there: int) -> None:
-    """
+    """The disk takes the new data.
+
     :param there: bytes that the new data replace, as those of a run that was cut off.
     """
     needed, free = max(0, int(backup.size * ROOM) - there), place.free_bytes()

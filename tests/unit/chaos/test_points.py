@@ -37,7 +37,8 @@ def test_what_was_whole_is_known_until_the_task_is_another_one(file: Path) -> No
     content = points.keep("switchover", tasks, Point(3, "waited", ("two primaries",)))
     assert points.whole_points("switchover", tasks) == {2}
     assert points.whole_points("switchover", [LOOKED, WAITED, WAITED]) == set()
-    assert points.samples(content) == [1.0, 0.0]
+    # Nobody killed after the first one yet.
+    assert points.samples(content) == [1.0, 0.0, 0.0]
     assert "switchover 2 of 3 (3 tasks)" in points.remark(content)
 
 
@@ -51,7 +52,7 @@ def test_moments_stand_beside_the_points_of_an_operation(file: Path) -> None:
     points.keep("restore", [LOOKED, CHANGED], Point(2, "changed", ()))
     points.keep_moment("restore", Moment(3.5, "waited", with_all_it_began=True, wrong=()))
     content = points.keep_moment("failover", Moment(0.25, "looked", with_all_it_began=False, wrong=("a hold",)))
-    assert points.samples(content) == [1.0]
+    assert points.samples(content) == [1.0, 0.0]
     assert points.samples(content, "moments") == [1.0, 0.0]
     assert "restore 1 of 2 (2 tasks);" in points.remark(content)
     assert "restore 1, failover 1;" in points.moment_remark(content)

@@ -115,6 +115,19 @@ def test_a_rejoin_takes_who_is_not_whole_although_it_streams(tmp_path: Path) -> 
     assert run_here(tmp_path, play, hosts) == {"observer": "half missing"}
 
 
+def test_a_host_of_which_nobody_knows_whether_it_is_whole_ends_the_rejoin(tmp_path: Path) -> None:
+    [look] = [task for task in tasks("rejoin") if MARK in str(task.get("ansible.builtin.raw"))]
+    look["ansible.builtin.raw"] = "exit 2"
+    members = [{"name": "streams", "receiving_from": "primary", "ssh_answers": True}]
+    play = {
+        "hosts": "observer", "gather_facts": False, "vars": {"cluster": {"primary": "primary", "members": members}},
+        "tasks": [look, said(tmp_path, "went on")],
+    }  # fmt: skip
+    hosts: dict[str, t.Any] = {name: {"ansible_connection": "local"} for name in ("streams", "observer")}
+    with pytest.raises(AssertionError):
+        run_here(tmp_path, play, hosts)
+
+
 @pytest.mark.parametrize(
     ("new_host", "method", "standby", "built"),
     [

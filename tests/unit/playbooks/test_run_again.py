@@ -180,6 +180,26 @@ def test_a_hold_is_waited_for_where_its_gateway_can_be_asked(tmp_path: Path, gat
     assert not (tmp_path / "looks").exists() if gateway == "pg-away" else (tmp_path / "looks").read_text() == "\n" * 3
 
 
+def test_a_hold_that_lasts_is_not_passed_over(tmp_path: Path) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "systemctl").write_text("#!/bin/sh\necho active\n")
+    (programs / "systemctl").chmod(0o755)
+    [task] = tasks_of("hold_awaited.yml")
+    task["retries"] = 1
+    code, said, _kept = run(tmp_path, [task], {"gateway": "pg-a1"}, PATH=f"{programs}:/usr/bin:/bin")
+    assert code != 0, said
+
+
+def test_a_host_that_does_not_say_whether_it_is_armed_is_not_taken_for_one_that_is_not(tmp_path: Path) -> None:
+    dumb = {"ansible.builtin.fail": {"msg": "systemctl gave no answer within 10 s and was killed"}}
+    tasks = tasks_of("move_awaited.yml", demotion=dumb, promotion=dumb)[:1]
+    seen = [member("pg-a2", "standby")]
+    code, said, _kept = run(tmp_path, tasks, {"cluster": {"primary": None, "members": seen}})
+    assert code != 0, said
+    assert "gave no answer" in said
+
+
 # A backup that goes on by itself -------------------------------------------------------------------------------------
 
 
