@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 import uuid
 from pathlib import Path
@@ -53,11 +54,12 @@ def test_every_repository_holds_a_full_backup_without_errors(stanza: dict[str, t
 
 
 def archived(lab: Lab, stanza: dict[str, t.Any], number: int, segment: str) -> str | None:
-    """The path of a WAL segment in a repository, or None while it is not there."""
+    """The path of a WAL segment in a repository, or None while it is not there whole."""
     [current] = [entry["id"] for entry in stanza["archive"][-1:]]
     folder = f"archive/{stanza['name']}/{current}/{segment[:16]}"
     listed = json.loads(pgbackrest(lab, repository(lab), f"--repo={number}", "--output=json", "repo-ls", folder))
-    return next((f"{folder}/{name}" for name in listed if name.startswith(segment)), None)
+    whole = re.compile(re.escape(segment) + r"-[0-9a-f]{40}(\.[a-z0-9]+)?")
+    return next((f"{folder}/{name}" for name in listed if whole.fullmatch(name)), None)
 
 
 def test_wal_reaches_both_repositories_segment_by_segment(

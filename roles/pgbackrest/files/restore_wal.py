@@ -39,6 +39,7 @@ LENIENT_IO_TIMEOUT = 3
 
 GOT, END, STOP = 0, 1, 255
 SEGMENT = re.compile(r"[0-9A-F]{24}\Z")
+ARCHIVED = re.compile(r"[0-9A-F]{24}(-[0-9a-f]{40}(\.[a-z0-9]+)?)?\Z")
 HISTORY = re.compile(r"([0-9A-F]{8})\.history\Z")
 
 
@@ -162,8 +163,8 @@ def later_than(request: Request, repository: int, folder: str, directories: list
 
 
 def whole(name: str) -> bool:
-    """Whether a repository's file is a whole segment: no .partial, no .backup."""
-    return bool(SEGMENT.match(name[:24])) and name[24:25] in {"", "-"}
+    """Whether a repository's file is a whole segment: no .partial, no .backup, nothing that a killed push left."""
+    return bool(ARCHIVED.match(name))
 
 
 def archives(request: Request) -> list[tuple[int, str]]:

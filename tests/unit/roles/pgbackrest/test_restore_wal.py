@@ -115,7 +115,14 @@ def test_a_standby_goes_on_asking(host: Host) -> None:
     assert host.ask(SEGMENT, "--lenient")[0] == END
 
 
-@pytest.mark.parametrize("other", ["000000020000000000000006", "000000010000000000000006.partial"])
+@pytest.mark.parametrize(
+    "other",
+    [
+        "000000020000000000000006",
+        "000000010000000000000006.partial",
+        f"000000010000000000000006-{'a' * 40}.zst.pgbackrest.tmp",
+    ],
+)
 def test_another_timelines_and_a_half_segment_are_no_gap(host: Host, other: str) -> None:
     host.archive(other)
     assert host.ask()[0] == END
