@@ -56,6 +56,18 @@ class Writer:
             return False
         return True
 
+    def make_table(self, seconds: float = 30) -> bool:
+        """A new one. It is tried again, for on a busy host it may take longer than PATIENCE, and harms nothing yet."""
+        end = time.monotonic() + seconds
+        while not (
+            self.attempt("DROP TABLE IF EXISTS resilience.witness")
+            and self.attempt("CREATE TABLE resilience.witness (number int)")
+        ):
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.5)
+        return True
+
     def write(self, seconds: float, interval: float) -> None:
         end, number = time.monotonic() + seconds, 0
         while (begin := time.monotonic()) < end:
@@ -67,8 +79,7 @@ class Writer:
 
 def main(dsn: str, seconds: str, interval: str = "0.01", patience: str = "1") -> int:
     writer = Writer(dsn, float(patience))
-    if not (writer.attempt("DROP TABLE IF EXISTS resilience.witness")
-            and writer.attempt("CREATE TABLE resilience.witness (number int)")):  # fmt: skip
+    if not writer.make_table():
         print("the table resilience.witness cannot be made", file=sys.stderr)
         return 1
     try:

@@ -22,21 +22,25 @@ def test_standbys_see_the_row_that_the_observer_writes(lab: Lab, wait: t.Callabl
     beats = "SELECT beat FROM resilience.heartbeat WHERE name = 'gateway'"
     before = int(lab.value(lab.primary, beats, "resilience"))
     for member in lab.members:
-        wait(lambda member=member: int(lab.value(member, beats, "resilience")) > before, seconds=10)
-        own = wait(lambda member=member: component(lab, member, "heartbeat_seen"), seconds=10)
-        assert own["own"] in {"pass", "warn"}, (member, own)
+        assert wait(lambda member=member: int(lab.value(member, beats, "resilience")) > before, seconds=30), member
+        own = wait(lambda member=member: seen_well(lab, member, "heartbeat_seen"), seconds=15)
+        assert own, component(lab, member, "heartbeat_seen")
 
 
 def component(lab: Lab, member: str, name: str) -> t.Any:
-    """Details are for the member itself; nothing while it is not known."""
-    body = json.loads(lab.said(member, "curl -s http://127.0.0.1:8008/healthz"))
-    found = body["components"][name]
-    return found if found["own"] != "unknown" else None
+    """Details are for the member itself."""
+    return json.loads(lab.said(member, "curl -s http://127.0.0.1:8008/healthz"))["components"][name]
+
+
+def seen_well(lab: Lab, member: str, name: str) -> bool:
+    """It looks each second, and sees nothing where a busy host lets a look end too late."""
+    return component(lab, member, name)["own"] in {"pass", "warn"}
 
 
 def test_an_outage_is_recorded_as_long_as_it_was_and_reported(lab: Lab, tmp_path: Path) -> None:
+    primary = lab.primary
     begin = time.time()
-    with lab.frozen(lab.primary):
+    with lab.frozen(primary):
         time.sleep(FAULT_SECONDS)
     time.sleep(5)
     played = lab.play("availability_report", tmp_path / "evidence", report_directory=str(tmp_path), confirm=None)

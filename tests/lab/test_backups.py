@@ -81,13 +81,21 @@ def test_wal_reaches_both_repositories_segment_by_segment(
         assert head == ENCRYPTED, f"repo{number}: {path} begins with {head!r}"
 
 
-def test_the_repository_hosts_disk_shows_no_row(lab: Lab, application: dict[str, t.Any]) -> None:
+def test_the_repository_hosts_disk_shows_no_row(
+    lab: Lab, application: dict[str, t.Any], wait: t.Callable[..., t.Any]
+) -> None:
     """The same, from the side of whoever holds the disk: no file of repo1 contains a value that was written."""
     [[name]] = lab.client("SELECT name FROM resilience.marker ORDER BY written_at DESC LIMIT 1", **application).rows
-    found = lab.on(repository(lab)).run(
-        "grep --recursive --files-with-matches --fixed-strings -- %s /var/lib/pgbackrest", name
-    )
-    assert found.rc == 1, found.stdout or found.stderr
+
+    def all_read() -> bool:
+        """Not where WAL that was on its way had its final name by the time it was to be read: grep ends with 2."""
+        found = lab.on(repository(lab)).run(
+            "grep --recursive --files-with-matches --fixed-strings -- %s /var/lib/pgbackrest", name
+        )
+        assert found.stdout == "", found.stdout
+        return found.rc == 1
+
+    assert wait(all_read, seconds=30), "not every file could be read"
 
 
 def test_the_object_store_refuses_strangers(lab: Lab) -> None:
@@ -125,7 +133,9 @@ def test_every_member_can_fetch_wal_from_every_repository(lab: Lab, stanza: dict
             lab.said(name, "rm -f %s", target)
 
 
-def test_the_receiver_writes_what_was_just_committed(lab: Lab, application: dict[str, t.Any]) -> None:
+def test_the_receiver_writes_what_was_just_committed(
+    lab: Lab, application: dict[str, t.Any], wait: t.Callable[..., t.Any]
+) -> None:
     """Once a commit is acknowledged, its WAL is flushed on the repository host."""
     assert lab.client(
         "INSERT INTO resilience.marker (name, lsn) VALUES (gen_random_uuid(), '0/0') RETURNING 1", **application
@@ -136,8 +146,9 @@ def test_the_receiver_writes_what_was_just_committed(lab: Lab, application: dict
         " WHERE application_name LIKE '%-receiver'",
     )
     assert slot == [["t"]]
-    files = lab.said(repository(lab), "find /var/lib/fraiseql-resilience/received-wal -type f -name '*.partial'")
-    assert files, "no segment is being received"
+    # Between the end of a segment and the first bytes of the next one there is none.
+    begun = "find /var/lib/fraiseql-resilience/received-wal -type f -name '*.partial'"
+    assert wait(lambda: lab.on(repository(lab)).run(begun).stdout, seconds=15), "no segment is being received"
 
 
 def test_the_second_repository_survives_whoever_steals_the_clusters_key(lab: Lab, tmp_path: Path) -> None:

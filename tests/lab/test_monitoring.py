@@ -39,9 +39,10 @@ def test_every_rule_is_evaluated(lab: Lab) -> None:
 
 
 def test_a_lost_primary_reaches_the_receiver_and_is_called_off(lab: Lab, wait: t.Callable[..., t.Any]) -> None:
+    primary = lab.primary
     with receiver(lab) as told:
         begin = time.monotonic()
-        with lab.frozen(lab.primary):
+        with lab.frozen(primary):
             wait(lambda: told.of("NoPrimary"), seconds=PAGE_SECONDS - 5)
         assert told.of("NoPrimary"), told.names()
         [first, *_again] = told.of("NoPrimary")

@@ -24,7 +24,20 @@ PLAIN = {HEALTH, SSH, CONTROL}
 #: Shorter ones could be there by chance.
 SECRET_LENGTH = 12
 LISTEN = f"import socket; s = socket.create_server(('', {CONTROL})); s.settimeout(20); c, _ = s.accept(); c.recv(100)"
-SPEAK = f"import socket, sys; socket.create_connection((sys.argv[1], {CONTROL}), 10).sendall(sys.argv[2].encode())"
+#: Who listens may still be starting.
+SPEAK = f"""
+import socket, sys, time
+end = time.monotonic() + 15
+while True:
+    try:
+        speaker = socket.create_connection((sys.argv[1], {CONTROL}), 10)
+        break
+    except ConnectionRefusedError:
+        if time.monotonic() > end:
+            raise
+        time.sleep(0.2)
+speaker.sendall(sys.argv[2].encode())
+"""
 
 
 class Wire(t.NamedTuple):
@@ -91,7 +104,7 @@ def written_everywhere(lab: Lab, marker: str) -> None:
 def sent_in_clear(lab: Lab, marker: str) -> None:
     """From a member to the repository host, past everything."""
     [repository] = lab.group("repositories")
-    lab.said(repository, "nohup python3 -c %s >/dev/null 2>&1 & sleep 1", LISTEN)
+    lab.said(repository, "nohup python3 -c %s >/dev/null 2>&1 &", LISTEN)
     lab.said(lab.primary, "python3 -c %s %s %s", SPEAK, repository, marker)
 
 

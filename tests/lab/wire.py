@@ -25,6 +25,8 @@ from dataclasses import dataclass, field
 
 ETH_P_ALL, SOL_PACKET, PACKET_STATISTICS, SO_RCVBUFFORCE = 3, 263, 6, 33
 BUFFER = 128 * 1024 * 1024
+#: Seconds for which it looks on once it is asked to end: a busy machine is behind with what was sent by then.
+LAST_SECONDS = 5
 #: Record types of TLS: change cipher spec, alert, handshake, application data.
 TYPES, HANDSHAKE, LONGEST = range(20, 24), 22, 16384 + 2048
 #: What PostgreSQL's clients and servers say before TLS begins.
@@ -122,8 +124,8 @@ def capture(seconds: float, addresses: set[str], words: list[str]) -> dict[str, 
         asked = False
         while time.monotonic() < end:
             if not asked and asked_to_end():
-                # What was sent until now is on its way still.
-                asked, end = True, min(end, time.monotonic() + 1)
+                # What was sent until now is on its way still, and may have to wait for its turn to be read.
+                asked, end = True, min(end, time.monotonic() + LAST_SECONDS)
             try:
                 found = tcp(packets.recv(262144))
             except TimeoutError:

@@ -391,4 +391,4 @@ def fork(protected: Protected) -> t.Iterator[Fork]:
         folder = Path(name)
         folder.chmod(0o755)
         yield protected.fork(folder)
-        assert processes(f"{folder}/") == []
+        eventually(lambda: processes(f"{folder}/") == [])

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import json
 import os
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import typing as t
 from pathlib import Path
@@ -34,6 +36,21 @@ def why_not() -> str | None:
 KNOWN_WITHIN, ANSWER_WITHIN = 2.0, 0.1
 #: What a busy machine may add to a single answer. One that waits for PostgreSQL waits for a look's deadline, 0.8 s.
 SINGLE_ANSWER_WITHIN = 0.5
+
+
+class Pulse(threading.Thread):
+    """How long this machine keeps one waiting who only wants to go on: by so much an answer may come later."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.longest = 0.0
+        self.start()
+
+    def run(self) -> None:
+        while True:
+            begin = time.monotonic()
+            time.sleep(0.01)
+            self.longest = max(self.longest, time.monotonic() - begin - 0.01)
 
 
 class Agent:
@@ -84,11 +101,15 @@ class Agent:
 
     def until(self, path: str, well: t.Callable[[int, dict[str, t.Any]], bool], within: float = KNOWN_WITHIN) -> float:
         """Seconds until the answer is as it should be; each answer on the way has to come at once."""
-        begin = time.monotonic()
+        begin, pulse = time.monotonic(), _pulse()
         while True:
+            pulse.longest = 0.0
             code, body, seconds = self.ask(path)
             took = time.monotonic() - begin
-            assert seconds < SINGLE_ANSWER_WITHIN, f"{path} took {seconds:.3f} s"
+            if seconds >= SINGLE_ANSWER_WITHIN:
+                time.sleep(0.1)  # until it knows of it, too
+                seconds -= pulse.longest
+            assert seconds < SINGLE_ANSWER_WITHIN, f"{path} took {seconds:.3f} s, the machine's part left out"
             if well(code, body):
                 return took
             assert took < within, f"{path} says after {took:.1f} s: {code} {json.dumps(body)[:2000]}"
@@ -101,6 +122,11 @@ class Agent:
     def component(self, name: str) -> dict[str, t.Any]:
         found: dict[str, t.Any] = self.ask("/healthz")[1]["components"][name]
         return found
+
+
+@functools.cache
+def _pulse() -> Pulse:
+    return Pulse()
 
 
 def setpriv() -> list[str]:

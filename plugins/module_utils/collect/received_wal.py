@@ -32,6 +32,8 @@ DELIVERED = Path("/var/lib/fraiseql-resilience/received-wal")
 REQUIRED = "required.json"
 PAGE = 8192
 SEGMENT = re.compile(r"([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})(\.partial)?")
+#: A file of the archive; while pgBackRest still writes it, or was killed over it, its name is longer.
+ARCHIVED = re.compile(r"[0-9A-F]{24}-[0-9a-f]{40}(\.[a-z0-9]+)?")
 #: pg_waldump's words: where each record begins, and where the first thing lies that is no record any more.
 RECORD = re.compile(r"lsn: ([0-9A-F]+/[0-9A-F]+), prev")
 DUMP_SECONDS = 60.0
@@ -318,7 +320,9 @@ def _archived(repository: t.Mapping[str, t.Any], segment: Segment) -> bool:
     paths = [one["repo1_path"] for one in repository.get("generations", [])] or [repository["repo1_path"]]
     folder = Path("archive") / repository["stanza"]
     return any(
-        found for path in paths for found in (Path(path) / folder).glob(f"*/{segment.name[:16]}/{segment.name}-*")
+        ARCHIVED.fullmatch(found.name)
+        for path in paths
+        for found in (Path(path) / folder).glob(f"*/{segment.name[:16]}/{segment.name}-*")
     )
 
 

@@ -43,6 +43,8 @@ REFUSED_WITHIN = 2.0
 MB = 1024 * 1024
 
 SEGMENT = re.compile(r"[0-9A-F]{24}\Z")
+#: While pgBackRest still writes it, or was killed over it, a file of the archive has a longer name.
+ARCHIVED = re.compile(r"[0-9A-F]{24}-[0-9a-f]{40}(\.[a-z0-9]+)?\Z")
 
 
 class Receiver:
@@ -185,7 +187,11 @@ class Receiver:
                 path.unlink()
 
     def archived(self, segment: str) -> bool:
-        return any(found for archive in self.archives for found in archive.glob(f"*/{segment[:16]}/{segment}-*"))
+        return any(
+            ARCHIVED.match(found.name)
+            for archive in self.archives
+            for found in archive.glob(f"*/{segment[:16]}/{segment}-*")
+        )
 
     def tell(self, state: str, source: str | None, reason: str) -> None:
         if self.told == (state, source):

@@ -64,10 +64,10 @@ class Site:
         }
         return module.act({**given, "descriptor": descriptor, **more}, False)
 
-    def archived(self, name: str) -> None:
+    def archived(self, name: str, more: str = "") -> None:
         folder = self.archive / "archive" / "lab" / "17-1" / name[:16]
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{name}-0123456789abcdef.zst").touch()
+        (folder / f"{name}-{'a' * 40}.zst{more}").touch()
 
 
 def record(lsn: str) -> str:
@@ -163,6 +163,15 @@ def test_what_the_repository_has_is_not_carried(site: Site) -> None:
     found = site.act("taken")
     assert [piece["segment"] for piece in received_wal.unpacked(found["packed"])] == ["000000030000000000000003"]
     assert found["ahead_bytes"] == 0x10278
+
+
+def test_what_a_lost_primary_pushed_half_is_carried(site: Site) -> None:
+    (site.directory / "000000030000000000000002").write_bytes(wal(1))
+    (site.directory / "000000030000000000000003.partial").write_bytes(wal(2))
+    site.archived("000000030000000000000002", ".pgbackrest.tmp")
+    site.dumps["0/30000"] = (record("0/30350"), ends_at("0/30378"))
+    carried = [piece["segment"] for piece in received_wal.unpacked(site.act("taken")["packed"])]
+    assert carried == ["000000030000000000000002", "000000030000000000000003"]
 
 
 def test_what_lies_before_a_gap_is_left_to_the_repository(site: Site) -> None:

@@ -284,16 +284,23 @@ def psql(cluster: real.Cluster, *statements: str) -> t.Iterator[subprocess.Popen
             session.kill()
 
 
+def eventually(well: t.Callable[[], bool]) -> None:
+    end = time.monotonic() + 15
+    while not well():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 def test_a_queue_behind_a_lock(cluster: real.Cluster) -> None:
     """One idle transaction, one ALTER TABLE that waits for it, and everybody who reads waits behind that."""
     cluster.sql("CREATE TABLE orders (id int)")
     waits = {"kind": "sessions", "every": 0.25, "wait_seconds": [0.5, 1]}
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    idle = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND query LIKE '%FROM orders%'"
     with watched(cluster, sessions=waits) as agent, psql(cluster, "BEGIN", "SELECT * FROM orders"):
-        time.sleep(0.5)
+        eventually(lambda: cluster.sql(idle) == "1")
         with psql(cluster, "ALTER TABLE orders ADD COLUMN more int"):
-            while cluster.sql(waiting) != "1":
-                time.sleep(0.05)
+            eventually(lambda: cluster.sql(waiting) == "1")
             with psql(cluster, "SELECT * FROM orders"), psql(cluster, "SELECT * FROM orders"):
                 agent.until("/healthz", says("sessions", "fail", "3 wait for a lock"), within=4)
                 demand_green(cluster)
@@ -311,7 +318,7 @@ def test_a_standby_whose_wal_is_gone(cluster: real.Cluster) -> None:
     with agent_of(settings(cluster, cluster.standby_port)) as agent:
         agent.until("/healthz", says("replication", "fail", "it receives no stream"), within=20)
         demand_green(cluster, cluster.standby_port)
-        assert "has already been removed" in (cluster.folder / "standby.log").read_text()
+        eventually(lambda: "has already been removed" in (cluster.folder / "standby.log").read_text())
         assert agent.ask("/replica?lag=1000000")[0] == 503
         assert agent.ask("/readyz")[1]["status"] == "warn"
 
@@ -383,10 +390,7 @@ def test_a_network_that_was_cut(cluster: real.Cluster) -> None:
         cluster.sql("SELECT pg_reload_conf()")
         with watched_standby(cluster, replication=quiet) as standby:
             connected = "SELECT count(*) FROM pg_stat_replication WHERE client_addr = '127.0.0.1'"
-            end = time.monotonic() + 15
-            while cluster.sql(connected) != "1":
-                assert time.monotonic() < end
-                time.sleep(0.1)
+            eventually(lambda: cluster.sql(connected) == "1")
             standby.until("/healthz", says("replication", "pass", ""), within=10)
             cable.cut()
             standby.until("/healthz", says("replication", "fail", "without a word from the primary"), within=6)

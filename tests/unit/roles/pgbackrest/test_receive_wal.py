@@ -203,6 +203,9 @@ def test_old_segments_go_once_the_repository_has_them(receiver: t.Any) -> None:
     archive(receiver, 1)
     receiver.prune()
     assert left(receiver) == [2, 3], "2 is nowhere else"
+    (receiver.archives[-1] / f"17-1/{1:08X}{0:08X}/00000001{2:016X}-{'a' * 40}.zst.pgbackrest.tmp").touch()
+    receiver.prune()
+    assert left(receiver) == [2, 3], "2 is on its way, or half of it is all that came"
     archive(receiver, 2, 3)
     receiver.prune()
     assert left(receiver) == [3], "the last one is where the next stream begins"
