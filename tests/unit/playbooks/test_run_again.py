@@ -320,3 +320,16 @@ def test_a_promotion_that_goes_on_meanwhile_is_gone_on_with(tmp_path: Path, prim
     code, said, _kept = run(tmp_path, [task for task in tasks[1:] if task not in asked], known)
     assert (code != 0) == refused, said
     assert not refused or "may hold acknowledged rows that pg-a2 does not have" in said
+
+
+# A drill -------------------------------------------------------------------------------------------------------------
+
+
+def test_why_nobody_could_look_before_a_drill_is_told(tmp_path: Path) -> None:
+    task = named("drills/scenario", "Wait until what a drill before has left is over")
+    look = task["block"][0]
+    look.pop(f"{OURS}.detection", None)
+    look["ansible.builtin.fail"] = {"msg": "no observer answers."}
+    code, said, _kept = run(tmp_path, [task], {})
+    assert code != 0
+    assert "no observer answers. No fault was made." in said, said
