@@ -23,6 +23,8 @@ MEMBER = "/etc/fraiseql-resilience/member.json"
 GRACE_SECONDS = 150
 #: Seconds that a program has to say that it is armed, or why it is not.
 ARM_SECONDS = 20
+#: Seconds that systemd may take beyond its own timeout to stop a program.
+STOP_SECONDS = 30
 #: Seconds between two looks at a state file.
 POLL_SECONDS = 0.02
 
@@ -78,7 +80,8 @@ def state(armed: Armed) -> dict[str, t.Any]:
 
 def is_active(armed: Armed, *, run: Runner) -> bool:
     answer = run(["systemctl", "is-active", armed.unit], timeout=10, check=False)
-    return answer.stdout.strip() in ("active", "activating")
+    # One that is told to stop after its moment has come is still at work.
+    return answer.stdout.strip() in ("active", "activating", "deactivating")
 
 
 def arm(
@@ -96,6 +99,8 @@ def arm(
     argv = [
         "systemd-run", "--quiet", f"--unit={armed.unit}", "--collect", f"--uid={user}",
         f"--property=RuntimeMaxSec={deadline + GRACE_SECONDS}",
+        # Once its moment has come it goes on to the end, told to stop or not.
+        f"--property=TimeoutStopSec={GRACE_SECONDS}",
         # What the program lays there is gone when the unit ends, however that comes about.
         f"--property=RuntimeDirectory={armed.unit.removesuffix('.service')}",
         armed.program, f"--token={token}", f"--deadline={deadline}", *more,
@@ -125,7 +130,7 @@ def disarm(armed: Armed, *, run: Runner) -> bool:
     """Stop the program if it waits. True if it did."""
     if not is_active(armed, run=run):
         return False
-    run(["systemctl", "stop", armed.unit], timeout=30)
+    run(["systemctl", "stop", armed.unit], timeout=GRACE_SECONDS + STOP_SECONDS)
     return True
 
 

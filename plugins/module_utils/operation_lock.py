@@ -19,7 +19,8 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils import command
 from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import poll, utc_now
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import RefusedError, UnknownError
 
-DIRECTORY = Path("/var/lib/fraiseql-resilience")
+#: In memory: a disk that is full must not keep anybody from taking over, and no holder outlives a boot.
+DIRECTORY = Path("/run/resilience-locks")
 POLL_SECONDS = 0.2
 
 

@@ -152,7 +152,12 @@ class Place:
 
     def used_bytes(self) -> int:
         """What is in the directory already takes up on its own disk."""
-        return sum(_disk_bytes(path) for path in self.data_dir.rglob("*"))
+        # A folder may go meanwhile, as where a killed run's restore still works while another one plans.
+        return sum(
+            _disk_bytes(Path(folder, name))
+            for folder, folders, files in os.walk(self.data_dir)
+            for name in (*folders, *files)
+        )
 
     def free_bytes(self) -> int:
         existing = self.data_dir if self.data_dir.exists() else self.data_dir.parent

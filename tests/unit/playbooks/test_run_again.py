@@ -200,6 +200,50 @@ def test_a_host_that_does_not_say_whether_it_is_armed_is_not_taken_for_one_that_
     assert "gave no answer" in said
 
 
+# Hosts that greet, and let nobody in ---------------------------------------------------------------------------------
+
+ASKED = {
+    "rejoin": ("It is known which hosts were made again, and not to the end", "unfinished"),
+    "restore": ("It is known which member an earlier run began with", "earlier"),
+}
+
+
+@pytest.mark.parametrize("playbook", ASKED)
+def test_a_host_that_cannot_be_asked_does_not_end_the_play(tmp_path: Path, playbook: str) -> None:
+    name, answers = ASKED[playbook]
+    task = named(playbook, name)
+    seen = [member("pg-away", "unseen"), member("pg-a2", "standby")]
+    known = {"cluster": {"primary": None, "members": seen}, "members": ["pg-a2", "pg-away"]}
+    found = f"{{'said': {answers}.results | selectattr('rc', 'defined') | map(attribute='item.name')}}"
+    code, said, asked = run(tmp_path, [task, kept(tmp_path, found)], known)
+    assert code == 0, said
+    assert asked == {"said": ["pg-a2"]}
+
+
+def plays() -> list[tuple[str, dict[str, t.Any]]]:
+    """Every play of every playbook, by where it is."""
+    return [
+        (f"{path.relative_to(PLAYBOOKS)}: {play.get('name')}", play)
+        for path in sorted(PLAYBOOKS.rglob("*.yml"))
+        for play in yaml.safe_load(path.read_text()) or []
+        if isinstance(play, dict) and "hosts" in play
+    ]
+
+
+def test_what_is_to_go_on_without_a_host_does_so_in_a_play_that_ends_with_one() -> None:
+    """Ansible ends such a play at a host that cannot be reached, ignored or not."""
+    ending = [(where, play) for where, play in plays() if play.get("run_once") or play.get("any_errors_fatal")]
+    found = [
+        f"{where}: {task['name']}"
+        for where, play in ending
+        for task in in_order(play.get("tasks", []))
+        if task.get("ignore_unreachable")
+        and not (task.get("run_once") is False and task.get("any_errors_fatal") is False)
+    ]
+    assert ending
+    assert found == []
+
+
 # A backup that goes on by itself -------------------------------------------------------------------------------------
 
 
@@ -276,3 +320,16 @@ def test_a_promotion_that_goes_on_meanwhile_is_gone_on_with(tmp_path: Path, prim
     code, said, _kept = run(tmp_path, [task for task in tasks[1:] if task not in asked], known)
     assert (code != 0) == refused, said
     assert not refused or "may hold acknowledged rows that pg-a2 does not have" in said
+
+
+# A drill -------------------------------------------------------------------------------------------------------------
+
+
+def test_why_nobody_could_look_before_a_drill_is_told(tmp_path: Path) -> None:
+    task = named("drills/scenario", "Wait until what a drill before has left is over")
+    look = task["block"][0]
+    look.pop(f"{OURS}.detection", None)
+    look["ansible.builtin.fail"] = {"msg": "no observer answers."}
+    code, said, _kept = run(tmp_path, [task], {})
+    assert code != 0
+    assert "no observer answers. No fault was made." in said, said

@@ -26,6 +26,7 @@ class Systemd:
     def __call__(self, argv: t.Sequence[str], *, timeout: float, **_more: t.Any) -> Completed:
         assert timeout > 0
         self.ran.append(list(argv))
+        self.patience = timeout
         if argv[0] == "systemd-run":
             self.active = "active"
             if self.says is not None:
@@ -58,6 +59,7 @@ def test_arming_starts_the_program_with_an_outer_deadline(unit: armed.Armed) -> 
     assert armed.arm(unit, "T", 60, "postgres", run=host)["events"] == [{"name": "armed"}]
     assert host.verbs == ["is-active", "systemd-run"]
     assert "--property=RuntimeMaxSec=210" in host.ran[-1]
+    assert "--property=TimeoutStopSec=150" in host.ran[-1], "else one whose moment has come is killed on its way"
     assert host.ran[-1][-3:] == ["/usr/local/lib/program.py", "--token=T", "--deadline=60"]
 
 
@@ -95,6 +97,13 @@ def test_the_word_of_an_earlier_arming_is_never_taken_for_this_one(unit: armed.A
     Path(unit.state_file).write_text(json.dumps(word("armed")))
     with pytest.raises(UnknownError):
         armed.arm(unit, "T", 60, "postgres", run=systemd(unit, None))
+
+
+def test_who_disarms_waits_for_a_program_whose_moment_has_come(unit: armed.Armed) -> None:
+    """Another one told it to stop before; it stops its primary first, and lays down that this is none any more."""
+    host = systemd(unit, None, active="deactivating")
+    assert armed.disarm(unit, run=host) is True
+    assert host.verbs[-1] == "stop" and host.patience > armed.GRACE_SECONDS
 
 
 def test_disarming_twice_changes_once(unit: armed.Armed) -> None:

@@ -20,6 +20,8 @@ import pytest
 from ansible_collections.fraiseql.resilience.plugins.module_utils import operation_lock
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import RefusedError
 
+#: Before the tests have one of their own.
+DIRECTORY = operation_lock.DIRECTORY
 MODULES = "ansible_collections.fraiseql.resilience.plugins.modules"
 WORKS = """
 import sys
@@ -83,6 +85,11 @@ def test_a_lock_is_no_ones_once_the_work_is_done_and_other_subjects_are_free(dir
 def test_looking_locks_nothing(directory: Path) -> None:
     with operation_lock.alone("data", "rejoin", wait=0), operation_lock.alone("data", "look", wait=0, needed=False):
         assert len(list(directory.iterdir())) == 1
+
+
+def test_a_disk_that_is_full_keeps_nobody_from_taking_over() -> None:
+    """Nor one that is frozen: nothing of a lock is on a disk."""
+    assert Path("/run") in DIRECTORY.parents
 
 
 class Ended(Exception):

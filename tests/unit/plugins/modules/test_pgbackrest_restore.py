@@ -179,6 +179,23 @@ def test_a_recovery_that_never_came_to_its_end_is_not_kept_as_if_it_were_the_old
     assert restore.plan(place, restore.Request("default"), client(run), run)["keeps"]
 
 
+def test_a_folder_that_goes_while_it_is_looked_at_ends_no_plan(
+    place: restore.Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python 3.11's pathlib stumbles over one; what a killed run began still works on while another one plans."""
+    (place.data_dir / "base" / "5").mkdir(parents=True)
+    (place.data_dir / "PG_VERSION").write_text("17\n" * 2048)
+    scandir = os.scandir
+
+    def gone(path: t.Any) -> t.Any:
+        if Path(path).name == "5":
+            raise FileNotFoundError(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", gone)
+    assert place.used_bytes() >= 6144
+
+
 def test_what_a_cut_off_restore_has_written_needs_no_room_again(
     place: restore.Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
