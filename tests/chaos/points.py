@@ -93,7 +93,9 @@ def keep(operation: str, tasks: t.Sequence[Task], point: Point) -> dict[str, t.A
     still = {(number, task.name) for number, task in enumerate(tasks, start=1)}
     others = [one for one in kept["points"] if one["task"] != point.task and (one["task"], one["name"]) in still]
     ordered = sorted([*others, this], key=lambda one: int(one["task"]))
-    mine = {"tasks": len(tasks), "distinct": len(distinct(tasks)), "points": ordered}
+    # On another lab, or under more load, another task may have taken long enough to be one of them.
+    points = {*distinct(tasks), *(one["task"] for one in ordered)}
+    mine = {"tasks": len(tasks), "distinct": len(points), "points": ordered}
     return _written(content, operation, {**kept, **mine})
 
 

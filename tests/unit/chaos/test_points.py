@@ -48,6 +48,14 @@ def test_a_point_of_a_task_that_moved_is_forgotten(file: Path) -> None:
     assert [one["task"] for one in content["operations"]["switchover"]["points"]] == [4]
 
 
+def test_a_task_that_took_long_on_another_lab_is_a_point_too(file: Path) -> None:
+    points.keep("switchover", [LOOKED, LOOKED, WAITED], Point(1, "looked", ()))
+    points.keep("switchover", [LOOKED, WAITED, WAITED], Point(2, "waited", ()))
+    quick = [LOOKED, Task("waited", False, 0.2), WAITED]
+    content = points.keep("switchover", quick, Point(3, "waited", ()))
+    assert points.samples(content) == [1.0, 1.0, 1.0] and "switchover 3 of 3 (3 tasks)" in points.remark(content)
+
+
 def test_moments_stand_beside_the_points_of_an_operation(file: Path) -> None:
     points.keep("restore", [LOOKED, CHANGED], Point(2, "changed", ()))
     points.keep_moment("restore", Moment(3.5, "waited", with_all_it_began=True, wrong=()))
