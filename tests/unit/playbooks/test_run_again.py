@@ -44,18 +44,23 @@ def named(playbook: str, name: str) -> dict[str, t.Any]:
 
 
 def run(
-    folder: Path, tasks: list[dict[str, t.Any]], variables: dict[str, t.Any], **environment: str
+    folder: Path,
+    tasks: list[dict[str, t.Any]],
+    variables: dict[str, t.Any],
+    hosts: str = "observer",
+    run_once: bool = True,
+    **environment: str,
 ) -> tuple[int, str, dict[str, t.Any]]:
-    """Exit code, what was said, and the variables named in ``keep``, of tasks that the observer is given."""
+    """Exit code, what was said, and the variables named in ``keep``, of tasks that the observer is given, or others."""
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
-    hosts: dict[str, t.Any] = dict.fromkeys(("observer", "pg-a1", "pg-a2", "pg-b1"), local)
-    hosts["pg-away"] = {**local, **away}
+    known: dict[str, t.Any] = dict.fromkeys(("observer", "pg-a1", "pg-a2", "pg-b1"), local)
+    known["pg-away"] = {**local, **away}
     play = {
-        "hosts": "observer", "gather_facts": False, "any_errors_fatal": True, "run_once": True, "vars": variables,
+        "hosts": hosts, "gather_facts": False, "any_errors_fatal": True, "run_once": run_once, "vars": variables,
         "tasks": tasks,
     }  # fmt: skip
-    (folder / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
+    (folder / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": known}}))
     (folder / "play.yml").write_text(yaml.safe_dump([play], sort_keys=False))
     ended = played(folder, "play.yml", **environment)
     kept = folder / "kept.json"
@@ -218,6 +223,20 @@ def test_a_host_that_cannot_be_asked_does_not_end_the_play(tmp_path: Path, playb
     code, said, asked = run(tmp_path, [task, kept(tmp_path, found)], known)
     assert code == 0, said
     assert asked == {"said": ["pg-a2"]}
+
+
+@pytest.mark.parametrize("still", ["", "pg-a2"])
+def test_a_drill_looks_on_past_a_host_that_is_down_and_not_past_a_fault_that_stays(tmp_path: Path, still: str) -> None:
+    """Who is down is named by the look at the cluster, with what to do."""
+    [play] = [one for where, one in plays() if where.endswith("an earlier drill has left that was cut off")]
+    ended, judged = play["tasks"][1:]
+    ended["ansible.builtin.include_tasks"] = {"file": "undo.yml", **ended.pop("ansible.builtin.include_role")}
+    del ended["ansible.builtin.include_tasks"]["name"], ended["ansible.builtin.include_tasks"]["tasks_from"]
+    undo = {"ansible.builtin.command": "true", "failed_when": f"inventory_hostname == '{still}'"}
+    (tmp_path / "undo.yml").write_text(yaml.safe_dump([undo]))
+    code, said, _ = run(tmp_path, [ended, judged], {}, hosts="all", run_once=False)
+    assert (code == 0) == (still == ""), said
+    assert ("could not be ended on pg-a2, " in said) == (still == "pg-a2")
 
 
 def plays() -> list[tuple[str, dict[str, t.Any]]]:
