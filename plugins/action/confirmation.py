@@ -50,7 +50,9 @@ class ActionModule(ActionBase):
                 cluster = self._given()
             else:
                 cluster = confirm(given["cluster"], given["confirmation"], known, destructive=not self._task.check_mode)
-                self._demand_group_names(variables, cluster)
+                asked = load_extra_vars(self._loader)
+                _demand_whole_values(asked)
+                self._demand_group_names(variables, cluster, asked)
         except ResilienceError as error:
             return {"failed": True, **error.as_result()}
         return {"changed": False, "cluster": cluster, "known": known}
@@ -71,12 +73,12 @@ class ActionModule(ActionBase):
             next_step="run it without --limit, or add localhost to it",
         )
 
-    def _demand_group_names(self, variables: dict[str, t.Any], cluster: str) -> None:
+    def _demand_group_names(self, variables: dict[str, t.Any], cluster: str, asked: t.Mapping[str, t.Any]) -> None:
         """The plays ask for the groups that the cluster's hosts name: a play's hosts know the command line alone.
 
         :raises InputError: a group has another name in the inventory only, so its plays would find nobody.
         """
-        said, asked = ClusterVariables(variables, cluster, self._templar.template), load_extra_vars(self._loader)
+        said = ClusterVariables(variables, cluster, self._templar.template)
         for name, usual in GROUPS.items():
             group = said.setting(name)
             if group not in (None, usual) and name not in asked:
@@ -86,3 +88,16 @@ class ActionModule(ActionBase):
                     possible=f"a group named {usual}, or the name on the command line",
                     next_step=f"run it again with -e {name}={group}",
                 )
+
+
+def _demand_whole_values(asked: t.Mapping[str, t.Any]) -> None:
+    """Of ``-e 'reason=region a is dark'`` Ansible takes ``region`` for the reason, and says nothing of the rest.
+
+    :raises InputError: such a rest was given, so some value is not what was meant.
+    """
+    if "_raw_params" in asked:
+        raise InputError(
+            "words after -e belong to no variable: a value with blanks ends at the first one",
+            given=str(asked["_raw_params"]),
+            possible="quotes of its own around the value: -e 'resilience_accept_loss=\"region a is dark\"'",
+        )

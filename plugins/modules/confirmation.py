@@ -13,6 +13,8 @@ description:
   - A cluster is an inventory group that holds hosts of each group in O(functions).
   - Fails before anything is touched when no cluster is named, when the name is unknown, or, outside check mode,
     when it was not confirmed by repeating that very name. There is no prompt, so it works from AWX as from a shell.
+  - Fails as well when words after C(-e) belong to no variable. A value with blanks ends at the first one unless it has
+    quotes of its own, so a reason would be recorded by its first word.
 version_added: 1.0.0
 author:
   - FraiseQL contributors (@fraiseql)

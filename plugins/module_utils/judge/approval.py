@@ -369,7 +369,7 @@ def break_glass(subject: Subject, requester: str, reason: str, now: datetime) ->
         raise InputError(
             "to break the glass takes a reason, which stands in the report",
             given=f"resilience_break_glass={reason}",
-            possible="resilience_break_glass='region a is gone, no approver answers'",
+            possible="-e 'resilience_break_glass=\"region a is gone, no approver answers\"'",
         )
     about = _about(subject, requester)
     return {"kind": "break_glass", "reason": reason.strip(), **about, "needed": subject.needed, "at": stamp(now)}

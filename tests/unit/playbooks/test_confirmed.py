@@ -92,3 +92,16 @@ def test_a_group_that_the_inventory_alone_names_is_said_before_a_play_finds_nobo
     ended = run(tmp_path, "status", *options, members="members", resilience_observers_group="watchers")
     assert ended.returncode != 0
     assert "run it again with -e resilience_observers_group=watchers" in ended.stdout, ended.stdout
+
+
+@pytest.mark.parametrize("name", ["failover", "detect"])
+def test_a_reason_that_the_shell_gave_in_pieces_is_not_taken_for_its_first_word(tmp_path: Path, name: str) -> None:
+    """Ansible itself takes ``data`` for the reason, and the evidence would say no more."""
+    options = ["-e", f"resilience_confirm={CLUSTER}", "-e"]
+    ended = run(tmp_path, name, *options, "resilience_accept_loss=data centre a is dark")
+    said = " ".join(ended.stdout.split())
+    assert ended.returncode != 0
+    assert "words after -e belong to no variable" in said, said
+    assert "Given: centre a is dark. Possible: quotes of its own" in said and "Nothing was changed" in said, said
+    ended = run(tmp_path, name, *options, 'resilience_accept_loss="data centre a is dark"')
+    assert "belong to no variable" not in ended.stdout
