@@ -95,7 +95,7 @@ def test_a_group_that_the_inventory_alone_names_is_said_before_a_play_finds_nobo
 
 
 @pytest.mark.parametrize("name", ["failover", "detect"])
-def test_a_reason_that_the_shell_gave_in_pieces_is_not_taken_for_its_first_word(tmp_path: Path, name: str) -> None:
+def test_a_reason_with_blanks_is_not_taken_for_its_first_word(tmp_path: Path, name: str) -> None:
     """Ansible itself takes ``data`` for the reason, and the evidence would say no more."""
     options = ["-e", f"resilience_confirm={CLUSTER}", "-e"]
     ended = run(tmp_path, name, *options, "resilience_accept_loss=data centre a is dark")
@@ -105,3 +105,9 @@ def test_a_reason_that_the_shell_gave_in_pieces_is_not_taken_for_its_first_word(
     assert "Given: centre a is dark. Possible: quotes of its own" in said and "Nothing was changed" in said, said
     ended = run(tmp_path, name, *options, 'resilience_accept_loss="data centre a is dark"')
     assert "belong to no variable" not in ended.stdout
+
+
+def test_a_target_with_blanks_is_not_taken_for_midnight(tmp_path: Path) -> None:
+    ended = run(tmp_path, "restore", "-e", "resilience_restore_target=2026-11-27 10:00:00+00", "--check")
+    assert ended.returncode != 0
+    assert "Given: 10:00:00+00. Possible: quotes of its own" in " ".join(ended.stdout.split()), ended.stdout
