@@ -234,7 +234,7 @@ def test_a_drill_looks_on_past_a_host_that_is_down_and_not_past_a_fault_that_sta
     del ended["ansible.builtin.include_tasks"]["name"], ended["ansible.builtin.include_tasks"]["tasks_from"]
     undo = {"ansible.builtin.command": "true", "failed_when": f"inventory_hostname == '{still}'"}
     (tmp_path / "undo.yml").write_text(yaml.safe_dump([undo]))
-    code, said, _ = run(tmp_path, [ended, judged], {}, hosts="all", run_once=False)
+    code, said, _kept = run(tmp_path, [ended, judged], {}, hosts="all", run_once=False)
     assert (code == 0) == (still == ""), said
     assert ("could not be ended on pg-a2, " in said) == (still == "pg-a2")
 

@@ -55,7 +55,8 @@ def test_the_repository_keeps_it_encrypted(protected: Protected, monkeypatch: py
     path = next((protected.folder / "repo1/manifests/orders").iterdir())
     assert path.read_bytes().startswith(b"Salted__")
     assert b"resilience" not in path.read_bytes()
-    with pytest.raises(CommandError):
+    # One wrong key in some 256 seems to fit, and gives noise.
+    with pytest.raises((CommandError, UnknownError)):
         content_store.get(client_of(protected), 1, protected.manifest, "another passphrase")
 
 
