@@ -49,9 +49,9 @@ class ActionModule(ActionBase):
             if given["state"] == "given":
                 cluster = self._given()
             else:
-                cluster = confirm(given["cluster"], given["confirmation"], known, destructive=not self._task.check_mode)
                 asked = load_extra_vars(self._loader)
                 _demand_whole_values(asked)
+                cluster = confirm(given["cluster"], given["confirmation"], known, destructive=not self._task.check_mode)
                 self._demand_group_names(variables, cluster, asked)
         except ResilienceError as error:
             return {"failed": True, **error.as_result()}

@@ -11,6 +11,8 @@ import typing as t
 
 from lab_hosts import Lab
 
+#: Seconds in which a member is itself again that a busy host did not let look in time: what is not known is no 200.
+LATE_SECONDS = 15
 ASK = """
 import json, sys, time, urllib.error, urllib.request
 begin = time.monotonic()
@@ -25,10 +27,6 @@ print(json.dumps({"status": answer.status, "seconds": time.monotonic() - begin, 
 def ask(lab: Lab, member: str, path: str) -> dict[str, t.Any]:
     found = json.loads(lab.said("observer", "python3 -c %s %s", ASK, f"http://{member}:8008{path}"))
     return t.cast(dict[str, t.Any], found)
-
-
-#: Seconds in which a member is itself again that a busy host did not let look in time: what is not known is no 200.
-LATE_SECONDS = 15
 
 
 def statuses(lab: Lab, path: str) -> dict[str, int]:

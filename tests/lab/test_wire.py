@@ -27,13 +27,12 @@ LISTEN = f"import socket; s = socket.create_server(('', {CONTROL})); s.settimeou
 #: Who listens may still be starting.
 SPEAK = f"""
 import socket, sys, time
-end = time.monotonic() + 15
-while True:
+for left in reversed(range(75)):
     try:
         speaker = socket.create_connection((sys.argv[1], {CONTROL}), 10)
         break
     except ConnectionRefusedError:
-        if time.monotonic() > end:
+        if not left:
             raise
         time.sleep(0.2)
 speaker.sendall(sys.argv[2].encode())

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import http.client
 import json
 import os
@@ -36,6 +35,8 @@ def why_not() -> str | None:
 KNOWN_WITHIN, ANSWER_WITHIN = 2.0, 0.1
 #: What a busy machine may add to a single answer. One that waits for PostgreSQL waits for a look's deadline, 0.8 s.
 SINGLE_ANSWER_WITHIN = 0.5
+#: Seconds between two looks at whether the machine stands still.
+BEAT = 0.01
 
 
 class Pulse(threading.Thread):
@@ -44,13 +45,21 @@ class Pulse(threading.Thread):
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.longest = 0.0
+        self._ended = threading.Event()
+
+    def __enter__(self) -> Pulse:
         self.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._ended.set()
+        self.join()
 
     def run(self) -> None:
-        while True:
-            begin = time.monotonic()
-            time.sleep(0.01)
-            self.longest = max(self.longest, time.monotonic() - begin - 0.01)
+        begin = time.monotonic()
+        while not self._ended.wait(BEAT):
+            now = time.monotonic()
+            self.longest, begin = max(self.longest, now - begin - BEAT), now
 
 
 class Agent:
@@ -101,19 +110,19 @@ class Agent:
 
     def until(self, path: str, well: t.Callable[[int, dict[str, t.Any]], bool], within: float = KNOWN_WITHIN) -> float:
         """Seconds until the answer is as it should be; each answer on the way has to come at once."""
-        begin, pulse = time.monotonic(), _pulse()
-        while True:
-            pulse.longest = 0.0
-            code, body, seconds = self.ask(path)
-            took = time.monotonic() - begin
-            if seconds >= SINGLE_ANSWER_WITHIN:
-                time.sleep(0.1)  # until it knows of it, too
-                seconds -= pulse.longest
+        begin, took = time.monotonic(), 0.0
+        while took < within:
+            with Pulse() as pulse:
+                code, body, seconds = self.ask(path)
+                took = time.monotonic() - begin
+                if seconds >= SINGLE_ANSWER_WITHIN:
+                    time.sleep(10 * BEAT)  # until it knows of it, too
+                    seconds -= pulse.longest
             assert seconds < SINGLE_ANSWER_WITHIN, f"{path} took {seconds:.3f} s, the machine's part left out"
             if well(code, body):
                 return took
-            assert took < within, f"{path} says after {took:.1f} s: {code} {json.dumps(body)[:2000]}"
             time.sleep(0.02)
+        raise AssertionError(f"{path} says after {took:.1f} s: {code} {json.dumps(body)[:2000]}")
 
     def median(self, path: str, times: int = 21) -> float:
         """Seconds that one of several answers takes."""
@@ -122,11 +131,6 @@ class Agent:
     def component(self, name: str) -> dict[str, t.Any]:
         found: dict[str, t.Any] = self.ask("/healthz")[1]["components"][name]
         return found
-
-
-@functools.cache
-def _pulse() -> Pulse:
-    return Pulse()
 
 
 def setpriv() -> list[str]:

@@ -24,6 +24,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import u
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, RefusedError, UnknownError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.recovery_end import checked_lsn, lsn_to_int
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.wal_chain import ARCHIVED
 
 REPOSITORY = "/etc/fraiseql-resilience/repository.json"
 #: Where a member's restore_command looks for what no repository has.
@@ -32,8 +33,6 @@ DELIVERED = Path("/var/lib/fraiseql-resilience/received-wal")
 REQUIRED = "required.json"
 PAGE = 8192
 SEGMENT = re.compile(r"([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})(\.partial)?")
-#: A file of the archive; while pgBackRest still writes it, or was killed over it, its name is longer.
-ARCHIVED = re.compile(r"[0-9A-F]{24}-[0-9a-f]{40}(\.[a-z0-9]+)?")
 #: pg_waldump's words: where each record begins, and where the first thing lies that is no record any more.
 RECORD = re.compile(r"lsn: ([0-9A-F]+/[0-9A-F]+), prev")
 DUMP_SECONDS = 60.0

@@ -17,13 +17,13 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.wal_chain import ARCHIVED
+
 DAY = 86400.0
 #: Names that pgBackRest writes again and again; a history comes again with each server that has it, and encrypted anew.
 REWRITTEN = ("archive.info", "archive.info.copy", "backup.info", "backup.info.copy", "backup.manifest.copy")
 REWRITTEN_ENDS = (".history", ".backup")
 MANIFEST = "backup.manifest"
-#: A segment of WAL, as pgBackRest names it.
-SEGMENT = re.compile(r"[0-9A-F]{24}-[0-9a-f]{40}(\.[a-z0-9]+)?\Z")
 #: The folder of a repository whose key serves no more, within the other one's.
 GENERATION = re.compile(r"key-\d+/")
 
@@ -268,7 +268,7 @@ def overtaken(objects: Objects) -> list[Step]:
     latest: dict[str, float] = {}
     for key, history in objects.histories().items():
         current = history[0]
-        if current.marker or not SEGMENT.fullmatch(key.rpartition("/")[2]):
+        if current.marker or not ARCHIVED.fullmatch(key.rpartition("/")[2]):
             continue
         root, parts = within(objects.prefix, key)
         folder = root + "/".join(parts[:3])

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 #: Bytes of a segment unless a cluster was made with another size.
 SEGMENT_SIZE = 16 * 1024 * 1024
 
+#: A whole segment, as pgBackRest names it. While it still writes one, or was killed over it, the name is longer.
+ARCHIVED = re.compile(r"[0-9A-F]{24}-[0-9a-f]{40}(\.[a-z0-9]+)?\Z")
 _FILE = re.compile(r"([0-9A-F]{24})(\.partial)?(?:-([0-9a-f]{40}))?(?:\.(?:gz|lz4|zst|bz2))?\Z")
 _HISTORY = re.compile(r"([0-9A-F]{8})\.history\Z")
 _HISTORY_LINE = re.compile(r"\s*(\d+)\s+([0-9A-Fa-f]+)/([0-9A-Fa-f]+)")

@@ -164,7 +164,7 @@ def later_than(request: Request, repository: int, folder: str, directories: list
 
 def whole(name: str) -> bool:
     """Whether a repository's file is a whole segment: no .partial, no .backup, nothing that a killed push left."""
-    return bool(ARCHIVED.match(name))
+    return ARCHIVED.match(name) is not None
 
 
 def archives(request: Request) -> list[tuple[int, str]]:
