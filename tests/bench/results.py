@@ -80,6 +80,8 @@ FIGURES = (
            times(1.5, 10), "pgBackRest and pg_ctl by hand, all of it fetched"),
     Figure("repo2_restore_5gb_seconds", "seconds", "the same with 5 GB",
            times(1.15, 0), "pgBackRest and pg_ctl by hand, all of it fetched"),
+    Figure("repo2_restore_5gb_fetched_seconds", "seconds", "the same, nothing copied of what is kept",
+           unlimited, "what was not written since the backup is copied"),
     Figure("repo2_restore_5gb_in_place_seconds", "seconds", "the same in place of the old data, which are not kept",
            times(1.15, 0), "pgBackRest and pg_ctl by hand, all of it fetched"),
     Figure("rto_error_seconds", "seconds", "reported RTO, and what a second, independent writer saw: difference",

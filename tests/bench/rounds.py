@@ -295,7 +295,11 @@ def restore_5gb_in_place(bench: Bench) -> Samples:
     return {"repo2_restore_5gb_in_place_seconds": restored(bench, 2, keep=False)}
 
 
-def restored(bench: Bench, repo: int, *, keep: bool = True) -> float:
+def restore_5gb_fetched(bench: Bench) -> Samples:
+    return {"repo2_restore_5gb_fetched_seconds": restored(bench, 2, reuse=False)}
+
+
+def restored(bench: Bench, repo: int, *, keep: bool = True, reuse: bool = True) -> float:
     """To the moment before a row, as an operator who knows the LSN; the playbook's own probe is the client."""
     lab = bench.lab
     # What the round before wrote is on disk, so that this one does not wait for it.
@@ -310,6 +314,7 @@ def restored(bench: Bench, repo: int, *, keep: bool = True) -> float:
         "resilience_restore_exclusive": True,
         "resilience_restore_repo": repo,
         "resilience_restore_keep": keep,
+        "resilience_restore_reuse": reuse,
     }
     _said, begin = bench.play("restore", "-e", json.dumps(wanted))
     report, _attempts = bench.report()
@@ -330,6 +335,11 @@ def raw_restore_from_store(bench: Bench) -> Samples:
 
 def raw_restore_5gb_from_store(bench: Bench) -> Samples:
     return {"repo2_restore_5gb_seconds": raw_restored(bench, 2)}
+
+
+def restore_5gb_reused(bench: Bench) -> Samples:
+    """Ours as it is, beside that which copies nothing of what is kept."""
+    return {"repo2_restore_5gb_fetched_seconds": restored(bench, 2)}
 
 
 def raw_restore_5gb_in_place(bench: Bench) -> Samples:

@@ -121,6 +121,9 @@ MEASUREMENTS = {
         before=rounds.sized(5),
         rounds=10,
     ),
+    "restore_5gb_fetched": Measurement(
+        ours=rounds.restore_5gb_fetched, reference=rounds.restore_5gb_reused, before=rounds.sized(5)
+    ),
     "restore_5gb_in_place": Measurement(
         ours=rounds.restore_5gb_in_place, reference=rounds.raw_restore_5gb_in_place, before=rounds.sized(5)
     ),
