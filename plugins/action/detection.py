@@ -239,6 +239,7 @@ class Powers:
         self._agents, self._run = agents, ask
         self._told: dict[str, bool | None] = {}
         self._asked: dict[str, threading.Thread] = {}
+        self._unheard = False
 
     def of(self, gone: Iterable[str], seconds: float) -> dict[str, bool]:
         """What is known of those that are gone, after so many seconds at most."""
@@ -249,11 +250,15 @@ class Powers:
                 self._asked[name].start()
         for name in names:
             self._asked[name].join(deadline.left())
-        return {name: on for name in names if (on := self._told.get(name)) is not None}
+        # In this order: an answer that comes between the two was heard.
+        busy = [name for name in names if self._asked[name].is_alive()]
+        told = dict(self._told)
+        self._unheard = any(name not in told for name in busy)
+        return {name: on for name in names if (on := told.get(name)) is not None}
 
     def asking(self) -> bool:
-        """Has one not been heard yet, which may tell one runbook from another?"""
-        return any(thread.is_alive() and name not in self._told for name, thread in self._asked.items())
+        """Was one not heard in the last look, which may tell one runbook from another? What it said since was not seen."""
+        return self._unheard
 
     def _ask(self, name: str) -> None:
         status: int | None = None

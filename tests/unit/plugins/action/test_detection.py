@@ -141,6 +141,24 @@ def test_a_slow_fence_agent_is_not_waited_for_and_counts_later() -> None:
     assert powers.of(["pg-a1"], 2.0) == {"pg-a1": True} and not powers.asking()
 
 
+def test_an_answer_that_comes_after_a_look_is_not_part_of_it() -> None:
+    """Else what was judged without the answer would count as judged with it."""
+    held, answered = threading.Event(), threading.Event()
+
+    def run(argv: t.Sequence[str], **_more: t.Any) -> Completed:
+        assert held.wait(5)
+        answered.set()
+        return Completed(tuple(argv), 0, "", "", 0.0)
+
+    powers = action.Powers(agents("pg-a1"), run)
+    assert powers.of(["pg-a1"], 0.0) == {}
+    held.set()
+    assert answered.wait(5)
+    time.sleep(0.05)
+    assert powers.asking()
+    assert powers.of(["pg-a1"], 2.0) == {"pg-a1": True} and not powers.asking()
+
+
 # Looks ----------------------------------------------------------------------------------------------------------------
 
 
