@@ -257,7 +257,7 @@ class Powers:
         return {name: on for name in names if (on := told.get(name)) is not None}
 
     def asking(self) -> bool:
-        """Was one not heard in the last look, which may tell one runbook from another? What it said since was not seen."""
+        """Was one not heard in the last look, which may tell one runbook from another? Said since, it was not seen."""
         return self._unheard
 
     def _ask(self, name: str) -> None:
