@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import typing as t
 from dataclasses import dataclass, replace
@@ -35,6 +36,8 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.window i
 
 STATE = Path("/var/lib/fraiseql-resilience/restore.json")
 RESTORE_WAL = "/usr/local/lib/fraiseql-resilience/restore_wal.py"
+#: Seconds for one segment, before the guard asks by itself.
+GET_SECONDS = 120
 #: As in the standby's own configuration (replication.conf): an armed candidate does not ask the archive any more.
 STANDBYS_RESTORE_WAL = f"test ! -e /run/resilience-promotion/archive-exhausted && {RESTORE_WAL} --lenient"
 SYSTEM_ID = re.compile(r"^Database system identifier:\s+(\d+)$", re.MULTILINE)
@@ -79,10 +82,9 @@ class Request:
         if self.type == "time":
             parse_time(self.target or "")
 
-    def options(self) -> list[str]:
+    def options(self, client: Client) -> list[str]:
         """pgBackRest's options for it."""
-        program = STANDBYS_RESTORE_WAL if self.type == "standby" else RESTORE_WAL
-        options = [f"--type={self.type}", f'--recovery-option=restore_command={program} %f "%p"']
+        options = [f"--type={self.type}", f"--recovery-option=restore_command={self._restore_command(client)}"]
         if self.target:
             # pgBackRest reads one way to write a time, to find the backup, and PostgreSQL many.
             target = utc(parse_time(self.target)) if self.type == "time" else self.target
@@ -98,6 +100,13 @@ class Request:
         if self.repo is not None:
             options.append(f"--repo={self.repo}")
         return options
+
+    def _restore_command(self, client: Client) -> str:
+        if self.type == "standby":
+            return f'{STANDBYS_RESTORE_WAL} %f "%p"'
+        # What is there needs no guard, whose start takes half as long again; in all else it looks for itself.
+        get = shlex.join(client.argv("--log-level-console=off", "--log-level-stderr=off", "archive-get"))
+        return f'timeout --foreground {GET_SECONDS} {get} %f "%p" || {RESTORE_WAL} %f "%p"'
 
 
 @dataclass(frozen=True)
@@ -182,7 +191,7 @@ def plan(place: Place, request: Request, client: Client, run: Runner) -> dict[st
     if keeps or not place.whole():
         _demand_room(place, backup, there=0 if keeps else place.used_bytes())
     return {
-        "argv": client.argv(*request.options(), "restore"),
+        "argv": client.argv(*request.options(client), "restore"),
         "repo": repo,
         "set": request.set or backup.label,
         "started": backup.started,
@@ -209,7 +218,7 @@ def restore(place: Place, request: Request, client: Client, timeout: float, run:
     state = read_state()
     aside = f"{place.data_dir}.kept-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}" if planned["keeps"] else None
     kept = aside or (state.get("kept") if _taken_up(place, state) else None)
-    write_state({"state": "restoring", "kept": kept, "options": request.options()})
+    write_state({"state": "restoring", "kept": kept, "options": request.options(client)})
     if aside:
         place.data_dir.rename(aside)
     _make_directory(place)
@@ -218,11 +227,11 @@ def restore(place: Place, request: Request, client: Client, timeout: float, run:
     if kept and request.reuse:
         reused = reused_data.copy(Path(kept), place.data_dir, planned["started"], timeout, run)
     delta = ["--delta"] if request.delta or any(place.data_dir.iterdir()) else []
-    done = client.call(*delta, *request.options(), "restore", timeout=timeout)
+    done = client.call(*delta, *request.options(client), "restore", timeout=timeout)
     if request.type != "default":
         # What an earlier run was to reach with WAL that only a receiver had is not where these data end.
         received_wal.forget_demand()
-    write_state({"state": "restored", "kept": kept, "options": request.options()})
+    write_state({"state": "restored", "kept": kept, "options": request.options(client)})
     return {**planned, "kept": kept, "reused": reused, "seconds": round(done.seconds, 3)}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import subprocess
 import typing as t
 from pathlib import Path
 
@@ -102,7 +103,32 @@ def test_a_target_reaches_pgbackrest_with_its_timeline_and_a_guarded_restore_com
     for option in ("--type=lsn", "--target=0/5000148", "--target-exclusive", "--target-timeline=3"):
         assert option in argv
     assert "--target-action=promote" in argv
-    assert any("restore_command=" in option and "--lenient" not in option for option in argv)
+    [command] = [option for option in argv if "restore_command=" in option]
+    assert command.endswith(f'archive-get %f "%p" || {restore.RESTORE_WAL} %f "%p"')
+
+
+@pytest.mark.parametrize(
+    ("direct", "guarded", "code", "asked"),
+    [(0, 255, 0, ["direct"]), (1, 1, 1, ["direct", "guard"]), (1, 255, 255, ["direct", "guard"]),
+     (103, 0, 0, ["direct", "guard"]), (137, 0, 0, ["direct", "guard"])],
+)  # fmt: skip
+def test_the_guard_is_asked_for_all_that_did_not_come_at_once_and_has_the_last_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, direct: int, guarded: int, code: int, asked: list[str]
+) -> None:
+    monkeypatch.setattr(restore, "RESTORE_WAL", str(tmp_path / "guard"))
+    for name, answer in (("direct", direct), ("guard", guarded)):
+        script = f'#!/bin/sh\necho {name} "$@" >> {tmp_path}/asked\nexit {answer}\n'
+        (tmp_path / name).write_text(script)
+        (tmp_path / name).chmod(0o755)
+    client = Client(PgBackRest(tmp_path), "orders", user=None, program=str(tmp_path / "direct"))
+    [option] = [one for one in restore.Request("default").options(client) if "restore_command=" in one]
+    wal = "000000010000000000000003"
+    command = option.partition("restore_command=")[2].replace("%f", wal).replace("%p", "pg_wal/RECOVERY XLOG")
+    assert subprocess.run(["sh", "-c", command], check=False).returncode == code
+    told = (tmp_path / "asked").read_text().splitlines()
+    assert [line.split()[0] for line in told] == asked
+    assert all(line.endswith(f"{wal} pg_wal/RECOVERY XLOG") for line in told)
+    assert "--stanza=orders" in told[0] and "archive-get" in told[0]
 
 
 @pytest.mark.parametrize(("kind", "forgotten"), [("default", False), ("standby", True), ("immediate", True)])
@@ -317,7 +343,8 @@ def test_a_time_without_its_offset_is_refused(target: str) -> None:
     ],
 )
 def test_a_time_with_its_offset_is_told_as_pgbackrest_reads_times(target: str, told: str) -> None:
-    assert f"--target={told}" in restore.Request("time", target).options()
+    options = restore.Request("time", target).options(Client(PgBackRest(Path()), "orders"))
+    assert f"--target={told}" in options
 
 
 @pytest.mark.parametrize(("kind", "target"), [("lsn", None), ("time", ""), ("default", "0/1"), ("standby", "x")])

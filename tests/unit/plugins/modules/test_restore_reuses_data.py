@@ -56,6 +56,34 @@ def test_relations_that_were_not_written_since_are_copied_and_nothing_else(kept:
     assert (data_dir / "base/5/16400.1").read_text() == "what base/5/16400.1 holds"
 
 
+def test_large_files_are_copied_beside_each_other(kept: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has a copy to itself; small ones share one."""
+    monkeypatch.setattr(reused_data, "LARGE", 100)
+    for name in ("base/5/16400", "base/16399/2619"):
+        (kept / name).write_text("x" * 100)
+        os.utime(kept / name, (STARTED - 60, STARTED - 60))
+    shared = {}
+
+    def heard(argv: t.Sequence[str], **given: t.Any) -> command.Completed:
+        if "xargs" in argv:
+            [at_once] = [word.partition("=")[2] for word in argv if word.startswith("--max-args=")]
+            shared[int(at_once)] = set(given["stdin"].split("\0")) - {""}
+            assert int(next(word.partition("=")[2] for word in argv if word.startswith("--max-procs="))) > 1
+        return command.run(argv, **given)
+
+    reused_data.copy(kept, data_dir, STARTED, 60, heard)
+    assert shared[1] == {"base/5/16400", "base/16399/2619"}
+    assert shared[reused_data.SMALL_AT_ONCE] == {"PG_VERSION", *UNWRITTEN} - shared[1]
+    assert files(data_dir) == sorted(["PG_VERSION", *UNWRITTEN])
+
+
+def test_folders_of_a_copy_are_those_of_the_kept_data(kept: Path, data_dir: Path) -> None:
+    (kept / "base/5").chmod(0o700)
+    (kept / "base/16399").chmod(0o750)
+    reused_data.copy(kept, data_dir, STARTED, 60, command.run)
+    assert [(data_dir / name).stat().st_mode & 0o777 for name in ("base/5", "base/16399")] == [0o700, 0o750]
+
+
 def test_a_directory_that_is_no_clusters_is_left_alone(kept: Path, data_dir: Path) -> None:
     (kept / "PG_VERSION").unlink()
     assert reused_data.copy(kept, data_dir, STARTED, 60, command.run) == 0
@@ -73,7 +101,7 @@ def test_after_a_copy_that_was_cut_off_the_rest_is_copied(kept: Path, data_dir: 
 def test_a_file_that_cannot_be_read_is_left_to_pgbackrest(kept: Path, data_dir: Path) -> None:
     def broken(argv: t.Sequence[str], **given: t.Any) -> command.Completed:
         if "xargs" in argv:
-            (kept / "base/5/16400").unlink()
+            (kept / "base/5/16400").unlink(missing_ok=True)
         return command.run(argv, **given)
 
     reused_data.copy(kept, data_dir, STARTED, 60, broken)
