@@ -4,8 +4,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A restore_command that never takes a hole in the archive for its end.
 
-    restore_command = '/usr/local/lib/fraiseql-resilience/restore_wal.py %f "%p"'             # a restore
-    restore_command = '/usr/local/lib/fraiseql-resilience/restore_wal.py --lenient %f "%p"'   # a standby
+    restore_command = 'pgbackrest … archive-get %f "%p" || …/restore_wal.py %f "%p"'   # a restore
+    restore_command = '…/restore_wal.py --lenient %f "%p"'                             # a standby
 
 PostgreSQL ends recovery, and promotes, at any plain non-zero exit code: a missing or broken segment in the middle would
 lose all that came after it, without an error. It stops with FATAL at exit codes above 125.
@@ -18,8 +18,8 @@ host. Exit codes:
     255  strict only: the repositories hold later WAL of that timeline, or could not be asked, or the file is broken
 
 A standby asks for ever and gets what is missing by streaming, so ``--lenient`` says 1 where strict says 255.
-It starts once a segment, and replay waits for it: Python leaves site out, and what the usual case needs not is imported
-where it is needed.
+Replay waits for it, a standby's at each segment: Python leaves site out, and what the usual case needs not is imported where
+it is needed.
 """
 
 from __future__ import annotations
