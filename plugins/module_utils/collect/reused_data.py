@@ -18,8 +18,8 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.command import
 
 #: A relation's file: its number, its fork, its segment. Temporary ones have other names, and are in no backup.
 RELATION = re.compile(r"(\d+)(?:_([a-z]+))?(?:\.\d+)?\Z")
-#: Copies at a time for each core: one at a time leaves the disk idle half of its time.
-COPIES_PER_CORE = 2
+#: Copies at a time for each core: they wait for the disk, which one at a time leaves idle half of the time.
+COPIES_PER_CORE = 4
 #: Bytes from which on a file has a copy to itself, and how many smaller ones share one.
 LARGE = 16 * 2**20
 SMALL_AT_ONCE = 64
