@@ -159,6 +159,8 @@ def _look(order: Order, place: scratch.Place, found: Findings, run: Runner) -> S
     # Who is not root is that user already, and need not become it.
     user = place.user if os.geteuid() == 0 else None
     client = Client(run, order.stanza, user, options=(f"--config={place.configuration}", "--log-level-file=off"))
+    # In this order: a backup that ends meanwhile is in the repository's list, and need not be in this one.
+    catalogue = _catalogue(place, order.stanza)
     try:
         stanza = client.info(order.repo)
         demand_readable(stanza, [order.repo])
@@ -169,9 +171,7 @@ def _look(order: Order, place: scratch.Place, found: Findings, run: Runner) -> S
     own = window.windows(held)
     found.add(Check(f"repository {order.repo}: it can be read", Verdict.PASSED, ""))
     found.add(*window.judge_repository(held, own))
-    found.add(
-        judge.catalogued(order.repo, _catalogue(place, order.stanza), {backup.label for backup in stanza.backups})
-    )
+    found.add(judge.catalogued(order.repo, catalogue, {backup.label for backup in stanza.backups}))
     return Source(client, stanza, held, own)
 
 
