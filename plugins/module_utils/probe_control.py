@@ -169,18 +169,17 @@ class ProbeControl:
         """
         begin_ns = self.now()
 
-        def back() -> t.Literal[True] | None:
+        def back() -> list[dict[str, t.Any]] | None:
+            """The outages since, as the look shows them that shows their end: by the next, another may have begun."""
             status = self._lively()
-            outages = status["outages"]
+            outages: list[dict[str, t.Any]] = status["outages"]
             if outages and outages[-1]["t8_ns"] is None:
                 return None
-            if outages and outages[-1]["t3_ns"] > since_ns:
-                return True
-            return True if all((moment or 0) > begin_ns for moment in status["acked_ns"]) else None
+            fresh = [outage for outage in outages if outage["t3_ns"] > since_ns]
+            return fresh if fresh or all((moment or 0) > begin_ns for moment in status["acked_ns"]) else None
 
-        poll(back, timeout=timeout, interval=LOOK_EVERY, what="every client of the probe commits again")
-        outages = [outage for outage in self._lively()["outages"] if outage["t3_ns"] > since_ns]
-        return outages[-1] if outages else None
+        fresh = poll(back, timeout=timeout, interval=LOOK_EVERY, what="every client of the probe commits again")
+        return fresh[-1] if fresh else None
 
     def _lively(self) -> dict[str, t.Any]:
         """The status of a probe that runs."""

@@ -148,6 +148,19 @@ def test_recovery_is_every_client_back(host: Host) -> None:
     assert found["t8_ns"] == 60 * SECOND
 
 
+def test_an_outage_that_begins_after_the_look_is_not_the_one_that_is_over(host: Host) -> None:
+    class Meanwhile(ProbeControl):
+        def status(self) -> dict[str, t.Any] | None:
+            seen = super().status()
+            host.says(outages=[outage(50, 60), outage(70)])
+            return seen
+
+    host.says(outages=[outage(50, 60)])
+    probe = Meanwhile("drill", host.run, host.folder / "state", host.folder, lambda: NOW)
+    found = probe.await_recovery(since_ns=0, timeout=0.05)
+    assert found is not None and found["t3_ns"] == 50 * SECOND
+
+
 def test_without_an_outage_every_client_must_commit_once_more(host: Host) -> None:
     host.says(acked_ns=[NOW + 1, NOW])
     with pytest.raises(UnknownError, match="every client"):
