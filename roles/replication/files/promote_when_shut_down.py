@@ -21,6 +21,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -159,6 +160,8 @@ class Promotion:
             (folder / EXHAUSTED).touch()
 
     def promote(self) -> int:
+        # From here on it becomes a primary, told to stop or not, and must not say that it was disarmed.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         self.state.event("shutdown_replayed")
         self.cursor.execute("SELECT pg_promote(true, 30)")
         in_recovery, lsn = self.ask(
@@ -168,6 +171,7 @@ class Promotion:
             return self.state.end("failed", "it was asked to promote and is still in recovery", 1)
         (timeline,) = self.ask("SELECT ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int")
         ended = self.state.end("promoted", "", 0, timeline=timeline, promote_lsn=lsn)
+        raise_when_told()
         # Until its first checkpoint the control file tells of the old timeline: no backup and no rewind can begin.
         with contextlib.suppress(Told, psycopg2.Error):
             self.cursor.execute("CHECKPOINT")

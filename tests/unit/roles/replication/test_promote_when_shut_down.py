@@ -115,7 +115,7 @@ class Ran(t.NamedTuple):
 
 
 @pytest.fixture
-def arm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> t.Callable[..., Ran]:
+def arm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> t.Iterator[t.Callable[..., Ran]]:
     """Run the program on a standby whose WAL, seen from an LSN on, reads as ``dump``."""
 
     def run(standby: Standby, dump: str | dict[str, str], deadline: float = 2.0, archive: int = 1) -> Ran:
@@ -155,7 +155,9 @@ def arm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> t.Callable[..., Ran]
         assert [path.name for path in tmp_path.iterdir() if path.name.startswith("promotion.json.")] == []
         return Ran(code, json.loads(state.read_text("utf-8")), standby, asked, left_alone)
 
-    return run
+    before = signal.getsignal(signal.SIGTERM)
+    yield run
+    signal.signal(signal.SIGTERM, before)
 
 
 def test_it_promotes_once_the_shutdown_is_the_last_record_and_replayed(arm: t.Callable[..., Ran]) -> None:
@@ -249,6 +251,17 @@ def test_told_to_stop_it_disarms(monkeypatch: pytest.MonkeyPatch, arm: t.Callabl
     ran = arm(Stopped([(True, "0/5000028")]), SHUTDOWN)
     assert (ran.code, ran.state["state"]) == (0, "disarmed")
     assert not ran.standby.promoted
+
+
+def test_told_to_stop_while_it_promotes_it_does_not_say_that_it_was_disarmed(arm: t.Callable[..., Ran]) -> None:
+    class TooLate(Standby):
+        def execute(self, sql: str, values: t.Sequence[t.Any] | None = None) -> None:
+            super().execute(sql, values)
+            if sql.startswith("SELECT pg_promote"):
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    ran = arm(TooLate([(True, "0/5000028"), (False, "0/5000178")]), SHUTDOWN)
+    assert (ran.code, ran.state["state"], ran.standby.checkpoints) == (0, "promoted", 1)
 
 
 def test_a_checkpoint_that_is_cut_off_leaves_it_promoted(arm: t.Callable[..., Ran]) -> None:
