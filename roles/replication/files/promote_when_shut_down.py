@@ -41,6 +41,8 @@ RESTORE_WAL = "/usr/local/lib/fraiseql-resilience/restore_wal.py"
 EXHAUSTED = "archive-exhausted"
 #: Seconds for the archive's answer, before anybody waits.
 ARCHIVE_SECONDS = 5
+#: Seconds for one look at the WAL.
+WALDUMP_SECONDS = 5
 #: Seconds of WAL that are looked at when the stream has ended: the shutdown may be replayed before the stream ends.
 LOOK_BACK_SECONDS = 1.0
 
@@ -131,8 +133,11 @@ class Promotion:
             f"{self.member['bin_dir']}/pg_waldump", "--path", f"{self.member['data_dir']}/pg_wal",
             "--timeline", str(timeline), "--start", begin,
         ]  # fmt: skip
-        # It ends with an error where the WAL ends; what it printed before that is what is asked for.
-        return subprocess.run(argv, capture_output=True, text=True, timeout=5, check=False).stdout
+        try:
+            # It ends with an error where the WAL ends; what it printed before that is what is asked for.
+            return subprocess.run(argv, capture_output=True, text=True, timeout=WALDUMP_SECONDS, check=False).stdout
+        except subprocess.TimeoutExpired:
+            return ""  # On a busy disk the next look may tell; clients wait, and nobody else would promote.
 
     def create_slots(self) -> None:
         """The other members and the receivers find their slots here when they come."""
