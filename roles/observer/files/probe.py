@@ -111,22 +111,22 @@ class Settings:
 class Slot:
     """What one client is doing, in memory shared between it and the supervisor."""
 
-    FORMAT = struct.Struct("<qqq")  # begin_ns, sent (0 or 1), seq
+    FORMAT = struct.Struct("<qqq")  # seq, begin_ns, sent (0 or 1)
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, self.FORMAT.size)
 
     def begin(self, seq: int, begin_ns: int) -> None:
-        # seq is written last: whoever sees the new seq sees its begin too.
-        struct.pack_into("<qq", self._memory, 0, begin_ns, 0)
-        struct.pack_into("<q", self._memory, 16, seq)
+        # seq is written last and read first: whoever sees the new seq sees its begin too.
+        struct.pack_into("<qq", self._memory, 8, begin_ns, 0)
+        struct.pack_into("<q", self._memory, 0, seq)
 
     def sent(self) -> None:
-        struct.pack_into("<q", self._memory, 8, 1)
+        struct.pack_into("<q", self._memory, 16, 1)
 
     def read(self) -> tuple[int, int, bool]:
         """(seq, begin_ns, sent) of the client's newest attempt."""
-        begin_ns, sent, seq = self.FORMAT.unpack_from(self._memory, 0)
+        seq, begin_ns, sent = self.FORMAT.unpack_from(self._memory, 0)
         return seq, begin_ns, bool(sent)
 
 

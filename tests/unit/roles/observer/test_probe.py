@@ -438,6 +438,23 @@ def test_a_slot_tells_the_newest_attempt() -> None:
     assert slot.read() == (8, 20000, False)
 
 
+def test_a_new_attempt_is_never_seen_with_the_begin_of_the_one_before() -> None:
+    """The supervisor reads from the first byte on while the client writes, and would kill who has just begun."""
+    written: list[int] = []
+
+    slot = program.Slot()
+    pack_into = program.struct.pack_into
+
+    def in_order(form: str, memory: bytearray, at: int, *values: int) -> None:
+        pack_into(form, memory, at, *values)
+        written.append(at)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(program.struct, "pack_into", in_order)
+        slot.begin(7, 12345)
+    assert written[-1] == 0 and slot.read() == (7, 12345, False), "what is written last has to be read first"
+
+
 def test_refused_clients_take_turns_so_that_one_tries_in_every_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     """However long each attempt took: the first that gets through is found within one interval."""
     monkeypatch.setitem(sys.modules, "psycopg2", ModuleType("psycopg2"))
