@@ -270,6 +270,23 @@ def test_told_to_stop_while_it_promotes_it_does_not_say_that_it_was_disarmed(arm
     assert (ran.code, ran.state["state"], ran.standby.checkpoints) == (0, "promoted", 1)
 
 
+def test_told_to_stop_just_before_its_last_checkpoint_it_stays_promoted(
+    monkeypatch: pytest.MonkeyPatch, arm: t.Callable[..., Ran]
+) -> None:
+    monkeypatch.syspath_prepend(PROGRAM.parent)
+    state = importlib.import_module("armed_state")
+    listen, times = state.raise_when_told, iter((False, True))
+
+    def told_at_once() -> None:
+        listen()
+        if next(times):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(state, "raise_when_told", told_at_once)
+    ran = arm(Standby([(True, "0/5000028"), (False, "0/5000178")]), SHUTDOWN)
+    assert (ran.code, ran.state["state"], ran.standby.checkpoints) == (0, "promoted", 0)
+
+
 def test_a_look_at_the_wal_that_takes_too_long_is_taken_again(arm: t.Callable[..., Ran]) -> None:
     ran = arm(Standby([(True, "0/5000028"), (False, "0/5000178")]), SHUTDOWN, slow=2)
     assert (ran.state["state"], len(ran.dumped_from)) == ("promoted", 3)
