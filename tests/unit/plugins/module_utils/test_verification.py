@@ -112,6 +112,14 @@ def test_what_could_not_be_done_is_recorded_as_unknown() -> None:
     ]
 
 
+def test_what_a_full_disk_has_torn_takes_nothing_with_it(tmp_path: Path) -> None:
+    place, answer = scratch.Place("/x", _user(), state=tmp_path), verification.undone(Order("orders"), "why")
+    path = verification.record(answer, place)
+    path.write_text('{"schema": "fraiseq', encoding="utf-8")
+    verification.record(answer, place)
+    assert [one["verdict"] for one in verification.results(place, "orders")] == ["unknown"]
+
+
 def test_a_backup_that_ends_while_the_repository_is_looked_at_is_not_missed_in_it(tmp_path: Path) -> None:
     """The timer of a backup and that of a verification know nothing of each other."""
     catalogue = tmp_path / "backups/orders/catalogue.jsonl"
