@@ -237,22 +237,27 @@ class Powers:
 
     def __init__(self, agents: Mapping[str, Agent], ask: Runner = run) -> None:
         self._agents, self._run = agents, ask
-        self._told: dict[str, bool | None] = {}
+        self._told: dict[str, list[bool | None]] = {}
         self._asked: dict[str, threading.Thread] = {}
+        self._gone: list[str] = []
         self._unheard = False
 
     def of(self, gone: Iterable[str], seconds: float) -> dict[str, bool]:
         """What is known of those that are gone, after so many seconds at most."""
         deadline, names = Deadline(seconds), [name for name in gone if name in self._agents]
         for name in names:
-            if name not in self._asked or not self._asked[name].is_alive():
-                self._asked[name] = threading.Thread(target=self._ask, args=(name,), daemon=True)
+            if name not in self._gone:
+                # What is said of the time before, or still will be, says nothing of now.
+                self._told[name] = []
+            if name not in self._gone or not self._asked[name].is_alive():
+                self._asked[name] = threading.Thread(target=self._ask, args=(name, self._told[name]), daemon=True)
                 self._asked[name].start()
+        self._gone = names
         for name in names:
             self._asked[name].join(deadline.left())
         # In this order: an answer that comes between the two was heard.
         busy = [name for name in names if self._asked[name].is_alive()]
-        told = dict(self._told)
+        told = {name: answers[-1] for name in names if (answers := self._told[name])}
         self._unheard = any(name not in told for name in busy)
         return {name: on for name in names if (on := told.get(name)) is not None}
 
@@ -260,10 +265,10 @@ class Powers:
         """Was one not heard in the last look, which may tell one runbook from another? Said since, it was not seen."""
         return self._unheard
 
-    def _ask(self, name: str) -> None:
+    def _ask(self, name: str, told: list[bool | None]) -> None:
         status: int | None = None
         try:
             status = self._agents[name].ask("status", POWER_SECONDS, self._run)
         except ResilienceError:
             pass
-        self._told[name] = None if status not in (STATUS_ON, STATUS_OFF) else status == STATUS_ON
+        told.append(None if status not in (STATUS_ON, STATUS_OFF) else status == STATUS_ON)

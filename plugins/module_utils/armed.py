@@ -16,7 +16,12 @@ from pathlib import Path
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import poll
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner
-from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, RefusedError, UnknownError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import (
+    CommandFailed,
+    InputError,
+    RefusedError,
+    UnknownError,
+)
 
 MEMBER = "/etc/fraiseql-resilience/member.json"
 #: Seconds after its own deadline at which systemd ends a program that should have ended by itself.
@@ -130,7 +135,13 @@ def disarm(armed: Armed, *, run: Runner) -> bool:
     """Stop the program if it waits. True if it did."""
     if not is_active(armed, run=run):
         return False
-    run(["systemctl", "stop", armed.unit], timeout=GRACE_SECONDS + STOP_SECONDS)
+    try:
+        run(["systemctl", "stop", armed.unit], timeout=GRACE_SECONDS + STOP_SECONDS)
+    except CommandFailed:
+        # It has just ended by itself, at its deadline perhaps, and systemd knows it no more.
+        if is_active(armed, run=run):
+            raise
+        return False
     return True
 
 

@@ -55,7 +55,8 @@ def progress(host: Host, repo: int, wanted: str, token: str, *, beyond: float, w
     """Wait until the run is at least a tenth further than ``beyond`` percent, or over, or ``wait`` seconds passed."""
     deadline = Deadline(wait)
     while True:
-        running = unit(repo, wanted) in at_work(repo) or about_to_begin(host, repo, wanted)
+        # In this order: one that begins between the two is seen by the second.
+        running = about_to_begin(host, repo, wanted) or unit(repo, wanted) in at_work(repo)
         line = next((one for one in host.lines(repo) if one.get("asked") == token), None)
         percent = backup.seen(host.client, repo).percent_complete if running else None
         if not running or (percent or 0.0) >= beyond + STEP or deadline.expired():

@@ -68,7 +68,11 @@ class ProbeControl:
         return self.run_dir / f"probe-{self.name}.json"
 
     def active(self) -> bool:
-        return self.run(["systemctl", "is-active", "--quiet", self.unit], timeout=10, check=False).rc == 0
+        return self._standing() == "active"
+
+    def _standing(self) -> str:
+        """In systemd's word."""
+        return self.run(["systemctl", "is-active", self.unit], timeout=10, check=False).stdout.strip()
 
     def config(self) -> dict[str, t.Any] | None:
         """The settings of the newest run, or ``None`` if there never was one."""
@@ -104,11 +108,17 @@ class ProbeControl:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o750)
         self._prune()
         self.status_path.unlink(missing_ok=True)
-        _replace(self.config_path, {**wanted, "run": str(uuid.uuid4())})
+        run_id = str(uuid.uuid4())
+        _replace(self.config_path, {**wanted, "run": run_id})
         self.run(["systemctl", "reset-failed", self.unit], timeout=10, check=False)
         self.run(["systemctl", "start", self.unit], timeout=30)
         try:
-            poll(self._all_acked, timeout=timeout, interval=LOOK_EVERY, what=f"every client of {self.unit} commits")
+            poll(
+                lambda: self._all_acked(run_id),
+                timeout=timeout,
+                interval=LOOK_EVERY,
+                what=f"every client of {self.unit} commits",
+            )
         except UnknownError as error:
             self.stop(check_mode=False)
             raise self._without_ack(error) from error
@@ -129,9 +139,10 @@ class ProbeControl:
             path.unlink()
             path.with_suffix(LOST).unlink(missing_ok=True)
 
-    def _all_acked(self) -> t.Literal[True] | None:
+    def _all_acked(self, run_id: str) -> t.Literal[True] | None:
+        """By this run's own word: an earlier one that was still ending says its last when its file is gone already."""
         status = self.status()
-        return True if status and all(status["acked_ns"]) else None
+        return True if status and status["run"] == run_id and all(status["acked_ns"]) else None
 
     def _without_ack(self, error: UnknownError) -> UnknownError:
         status = self.status() or {}
@@ -142,8 +153,11 @@ class ProbeControl:
         )
 
     def stop(self, *, check_mode: bool) -> bool:
-        """Let every client end its attempt and close the ledger; whether it was running."""
-        if not self.active():
+        """Let every client end its attempt and close the ledger; whether it was running.
+
+        One that a run which was killed has told to stop is waited for: until then its ledger has no end.
+        """
+        if self._standing() not in ("active", "deactivating"):
             return False
         if not check_mode:
             self.run(["systemctl", "stop", self.unit], timeout=60)
@@ -169,18 +183,17 @@ class ProbeControl:
         """
         begin_ns = self.now()
 
-        def back() -> t.Literal[True] | None:
+        def back() -> list[dict[str, t.Any]] | None:
+            """The outages since, as the look shows them that shows their end: by the next, another may have begun."""
             status = self._lively()
-            outages = status["outages"]
+            outages: list[dict[str, t.Any]] = status["outages"]
             if outages and outages[-1]["t8_ns"] is None:
                 return None
-            if outages and outages[-1]["t3_ns"] > since_ns:
-                return True
-            return True if all((moment or 0) > begin_ns for moment in status["acked_ns"]) else None
+            fresh = [outage for outage in outages if outage["t3_ns"] > since_ns]
+            return fresh if fresh or all((moment or 0) > begin_ns for moment in status["acked_ns"]) else None
 
-        poll(back, timeout=timeout, interval=LOOK_EVERY, what="every client of the probe commits again")
-        outages = [outage for outage in self._lively()["outages"] if outage["t3_ns"] > since_ns]
-        return outages[-1] if outages else None
+        fresh = poll(back, timeout=timeout, interval=LOOK_EVERY, what="every client of the probe commits again")
+        return fresh[-1] if fresh else None
 
     def _lively(self) -> dict[str, t.Any]:
         """The status of a probe that runs."""

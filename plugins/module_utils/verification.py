@@ -25,6 +25,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import D
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import (
     archive,
     content_store,
+    records,
     scratch,
 )
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.pgbackrest import (
@@ -86,14 +87,14 @@ def verify(order: Order, place: scratch.Place, *, run: Runner, dry: bool = False
 
 
 def record(answer: t.Mapping[str, t.Any], place: scratch.Place) -> Path:
-    """Append what was found to this host's results."""
+    """Append what was found to this host's results, beside what a disk that was full has torn.
+
+    :raises UnknownError: it could not be written.
+    """
     path: Path = place.state / "verifications" / answer["stanza"] / "results.jsonl"
     for folder in (path.parent.parent, path.parent):
         scratch.make(folder, place.user, mode=0o755)
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(json.dumps({key: value for key, value in answer.items() if key != "room"}) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    records.append(path, {key: value for key, value in answer.items() if key != "room"})
     scratch.give(path, place.user)
     return path
 
@@ -159,6 +160,8 @@ def _look(order: Order, place: scratch.Place, found: Findings, run: Runner) -> S
     # Who is not root is that user already, and need not become it.
     user = place.user if os.geteuid() == 0 else None
     client = Client(run, order.stanza, user, options=(f"--config={place.configuration}", "--log-level-file=off"))
+    # In this order: a backup that ends meanwhile is in the repository's list, and need not be in this one.
+    catalogue = _catalogue(place, order.stanza)
     try:
         stanza = client.info(order.repo)
         demand_readable(stanza, [order.repo])
@@ -169,9 +172,7 @@ def _look(order: Order, place: scratch.Place, found: Findings, run: Runner) -> S
     own = window.windows(held)
     found.add(Check(f"repository {order.repo}: it can be read", Verdict.PASSED, ""))
     found.add(*window.judge_repository(held, own))
-    found.add(
-        judge.catalogued(order.repo, _catalogue(place, order.stanza), {backup.label for backup in stanza.backups})
-    )
+    found.add(judge.catalogued(order.repo, catalogue, {backup.label for backup in stanza.backups}))
     return Source(client, stanza, held, own)
 
 

@@ -168,6 +168,8 @@ def taken_back(
     if check_mode:
         return after, 0
     if after != before:
+        # Whether it answers took a while: another one that was left out meanwhile stays so.
+        after = lost_repository.with_again(path.read_text(encoding="utf-8"), repo)
         lost_repository.write(path, after)
     if not (lost_repository.mark(repo).exists() or params["made_anew"]):
         return after, 0

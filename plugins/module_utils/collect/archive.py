@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import tempfile
 import typing as t
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -36,17 +37,33 @@ def holdings(client: Client, stanza: Stanza, repo: int, bin_dir: str | None, tim
     :param bin_dir: where pg_waldump is; None leaves the end of the WAL unread.
     :param timeline: whose end is read; by default the one that was archived last.
     """
+    held, folder, files = _listed(client, stanza, repo)
+    if _doubtful(held):
+        # Meanwhile WAL comes, several segments at a time, and backups expire; what is missing is missing twice.
+        held, folder, files = _listed(client, client.info(repo), repo)
+    number = timeline or held.chain.newest()
+    ends: dict[int, End] = {}
+    if bin_dir is not None and number is not None and number in held.chain.timelines:
+        ends[number] = read_end(client, repo, folder, held.chain, number, files, bin_dir)
+    return replace(held, ends=ends)
+
+
+def _listed(client: Client, stanza: Stanza, repo: int) -> tuple[Holdings, str, list[str]]:
+    """One look; with the archive's folder, and its files."""
     archive = stanza.archive(repo)
     folder = f"archive/{stanza.name}/{archive.name}" if archive is not None else ""
     listed = client.files(repo, folder) if folder else {}
     files = {path: file.time for path, file in listed.items() if file is not None}
     chain = walk(repo, files, read_histories(client, repo, folder, files))
     labels = frozenset(client.files(repo, f"backup/{stanza.name}", recurse=False))
-    number = timeline or chain.newest()
-    ends: dict[int, End] = {}
-    if bin_dir is not None and number is not None and number in chain.timelines:
-        ends[number] = read_end(client, repo, folder, chain, number, list(files), bin_dir)
-    return Holdings(chain, stanza.backups_of(repo), labels, ends)
+    return Holdings(chain, stanza.backups_of(repo), labels), folder, list(files)
+
+
+def _doubtful(held: Holdings) -> bool:
+    """Is something missing that one who archives, or lets backups expire, could have moved between two questions?"""
+    newest = held.chain.newest()
+    gaps = newest is not None and held.chain.timelines[newest].gaps
+    return bool(gaps) or any(not {one.label, *one.references} <= held.labels for one in held.backups)
 
 
 def read_histories(client: Client, repo: int, folder: str, files: t.Iterable[str]) -> dict[int, str]:

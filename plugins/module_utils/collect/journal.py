@@ -47,13 +47,15 @@ def read(folder: Path) -> records.Lines:
 
     :raises UnknownError: it is there and cannot be read.
     """
+    # In this order: what becomes a line meanwhile is read twice, and else not at all.
+    unended = records.read(folder / OPEN)
     try:
         months = sorted(path for path in folder.iterdir() if _MONTH.fullmatch(path.name))
     except FileNotFoundError:
         return records.Lines()
     except OSError as error:
         raise UnknownError(f"{folder} cannot be read: {error.strerror}") from error
-    read = [records.read(path) for path in [*months, folder / OPEN]]
+    read = [*(records.read(path) for path in months), unended]
     found = [line for lines in read for line in lines.records]
     return records.Lines(tuple(_once(found)), tuple(problem for lines in read for problem in lines.problems))
 

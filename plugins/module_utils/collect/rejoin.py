@@ -274,7 +274,12 @@ def _follow(member: t.Mapping[str, t.Any], primary: Primary, timeout: float) -> 
         if running is None:
             return None
         in_recovery, streams, timeline, _end = running
-        return True if in_recovery and streams and timeline == primary.identify().timeline else None
+        if not (in_recovery and streams):
+            return None
+        try:
+            return True if timeline == primary.identify().timeline else None
+        except UnknownError:
+            return None  # A primary that is busy for a moment is no reason to restore a standby that streams.
 
     try:
         fencing.undo_host(member, check_mode=False, run=primary.run)

@@ -151,19 +151,22 @@ class Answers:
 
     def standings(self, names: t.Container[str] | None = None) -> dict[str, Standing]:
         """All components and endpoints, or those named, which have to hold all that they need."""
-        order = [name for name in self._settings.order if names is None or name in names]
-        return dependencies.cascade(self._settings.needs, order, {name: self._own(name) for name in order})
+        return self._standings(self._latest(), names)
 
-    def _own(self, name: str) -> Judged:
+    def _standings(self, result: Result | None, names: t.Container[str] | None) -> dict[str, Standing]:
+        order = [name for name in self._settings.order if names is None or name in names]
+        return dependencies.cascade(self._settings.needs, order, {name: self._own(name, result) for name in order})
+
+    def _own(self, name: str, result: Result | None) -> Judged:
         if name == POSTGRESQL:
-            return self._asked(member.ready)
+            return self._asked(result, member.ready)
         if name in self._settings.checks:
             return status.judge(self._looks(name), self._now(), self._settings.checks[name].stale_after)
         return dependencies.PASSED if self._settings.needs[name] or name == READYZ else status.NEVER
 
-    def _asked(self, question: member.Question, lag: int | None = None) -> Judged:
+    def _asked(self, result: Result | None, question: member.Question, lag: int | None = None) -> Judged:
         stale_after = (self._settings.member or {"stale_after": 0.0})["stale_after"]
-        return member.judge(self._latest(), self._now(), stale_after, question, lag)
+        return member.judge(result, self._now(), stale_after, question, lag)
 
     # --- one for each path --------------------------------------------------------------------------------------------
 
@@ -183,16 +186,18 @@ class Answers:
         return Status.PASS, {"output": "started"}
 
     def _question(self, path: str, query: str) -> tuple[Status, Body]:
-        judged = self._asked(QUESTIONS[path], _lag(query))
-        return judged.status, {"output": judged.reason, "checks": self._age(judged), **self._reading()}
+        # Of one result, all of it: the watcher goes on meanwhile, and a standby becomes a primary.
+        result = self._latest()
+        judged = self._asked(result, QUESTIONS[path], _lag(query))
+        return judged.status, {"output": judged.reason, "checks": _age(judged, result), **_reading(result)}
 
     def _endpoint(self, endpoint: str) -> tuple[Status, Body]:
-        needed = self._needed(endpoint)
-        found = self.standings(needed)
+        result = self._latest()
+        found = self._standings(result, self._needed(endpoint))
         standing = found.pop(endpoint)
-        body: Body = {"output": self._output(standing, found), "checks": self._checks(found)}
+        body: Body = {"output": self._output(standing, found), "checks": self._checks(found, result)}
         body["components"] = {name: _component(one) for name, one in found.items()}
-        return standing.status, {**body, **self._reading()}
+        return standing.status, {**body, **_reading(result)}
 
     def _needed(self, name: str) -> set[str]:
         needs = self._settings.needs
@@ -203,9 +208,9 @@ class Answers:
             return "; ".join(f"{cause}: {found[cause].own.reason}" for cause in standing.causes)
         return found[POSTGRESQL].own.reason if POSTGRESQL in found else standing.own.reason
 
-    def _checks(self, found: t.Mapping[str, Standing]) -> Body:
+    def _checks(self, found: t.Mapping[str, Standing], result: Result | None) -> Body:
         """As application/health+json lists them: by component and measure, an entry for each that was measured."""
-        checks: Body = self._age(found[POSTGRESQL].own) if POSTGRESQL in found else {}
+        checks: Body = _age(found[POSTGRESQL].own, result) if POSTGRESQL in found else {}
         for name in found:
             look = self.fresh(name) if name in self._settings.checks else None
             for one in look.findings if look else ():
@@ -220,17 +225,6 @@ class Answers:
                     entry |= {"observedValue": round(one.value, 6), "observedUnit": one.unit}
                 checks.setdefault(f"{name}:{one.measure}", []).append(entry)
         return checks
-
-    def _age(self, judged: Judged) -> Body:
-        check: Body = {"componentType": "datastore", "status": judged.status.word, "output": judged.reason}
-        result = self._latest()
-        if result is not None and judged.age is not None:
-            check |= {"observedValue": round(judged.age, 3), "observedUnit": "s", "time": result.seen_at}
-        return {f"{POSTGRESQL}:age": [check]}
-
-    def _reading(self) -> Body:
-        result = self._latest()
-        return {} if result is None or result.reading is None else {"reading": asdict(result.reading)}
 
     # --- HTTP ---------------------------------------------------------------------------------------------------------
 
@@ -273,6 +267,17 @@ class Answers:
 
 def _encoded(body: Body) -> bytes:
     return (json.dumps(body) + "\n").encode()
+
+
+def _age(judged: Judged, result: Result | None) -> Body:
+    check: Body = {"componentType": "datastore", "status": judged.status.word, "output": judged.reason}
+    if result is not None and judged.age is not None:
+        check |= {"observedValue": round(judged.age, 3), "observedUnit": "s", "time": result.seen_at}
+    return {f"{POSTGRESQL}:age": [check]}
+
+
+def _reading(result: Result | None) -> Body:
+    return {} if result is None or result.reading is None else {"reading": asdict(result.reading)}
 
 
 def _component(standing: Standing) -> Body:

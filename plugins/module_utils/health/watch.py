@@ -10,6 +10,7 @@ holds whoever looks at it) delays no other one and no answer: its result grows o
 from __future__ import annotations
 
 import abc
+import contextlib
 import sys
 import threading
 import time
@@ -37,8 +38,10 @@ def seen_now() -> str:
 
 def say(words: str) -> None:
     """A line in the host's journal."""
-    sys.stderr.write(f"{words}\n")
-    sys.stderr.flush()
+    # Whoever looks goes on where the journal is gone.
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{words}\n")
+        sys.stderr.flush()
 
 
 def pace(poll: float, trouble_for: float | None) -> float:
@@ -97,6 +100,10 @@ class Watcher(Looker):
             reading = self._look()
         except LookFailed as failure:
             error = failure.message
+        except Exception as failure:  # noqa: BLE001
+            # A thread that ended would take a healthy primary out of service until the next restart: with many
+            # connections at once, even select() may refuse a file descriptor.
+            error = f"{type(failure).__name__}: {failure}"
         self.latest = Result(began, seen_at, reading, error)
         self.looked.set()
         if reading is None:

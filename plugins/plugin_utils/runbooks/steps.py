@@ -203,13 +203,15 @@ def _lines(process: subprocess.Popen[bytes]) -> Iterator[str | None]:
     pipe = t.cast("t.IO[bytes]", process.stdout).fileno()
     begun = b""
     while True:
-        if select.select([pipe], [], [], LOOK_SECONDS)[0]:
+        # In this order: what it says last, which tells why it failed, is there to be read once it has ended.
+        ended = process.poll() is not None
+        if select.select([pipe], [], [], 0 if ended else LOOK_SECONDS)[0]:
             data = os.read(pipe, 65536)
             *whole, begun = (begun + data).split(b"\n")
             yield from (line.decode("utf-8", "replace").rstrip() for line in whole)
             if not data:
                 return
-        elif process.poll() is not None:  # whoever it left behind may hold the pipe open
+        elif ended:  # whoever it left behind may hold the pipe open
             return
         yield None
 

@@ -43,7 +43,7 @@ if [ -d "$directory" ]; then
 fi
 
 # Storage that stands still would keep containers from ending.
-[ -n "${LAB_CHECK:-}" ] || rm -f "$directory"/disks/*.frozen
+[ -n "${LAB_CHECK:-}" ] || rm -f "$directory"/disks/*.faulty
 
 # 2. Containers with their disks, the network, and last of all the route.
 for container in $(containers); do

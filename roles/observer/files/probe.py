@@ -111,22 +111,22 @@ class Settings:
 class Slot:
     """What one client is doing, in memory shared between it and the supervisor."""
 
-    FORMAT = struct.Struct("<qqq")  # begin_ns, sent (0 or 1), seq
+    FORMAT = struct.Struct("<qqq")  # seq, begin_ns, sent (0 or 1)
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, self.FORMAT.size)
 
     def begin(self, seq: int, begin_ns: int) -> None:
-        # seq is written last: whoever sees the new seq sees its begin too.
-        struct.pack_into("<qq", self._memory, 0, begin_ns, 0)
-        struct.pack_into("<q", self._memory, 16, seq)
+        # seq is written last and read first: whoever sees the new seq sees its begin too.
+        struct.pack_into("<qq", self._memory, 8, begin_ns, 0)
+        struct.pack_into("<q", self._memory, 0, seq)
 
     def sent(self) -> None:
-        struct.pack_into("<q", self._memory, 8, 1)
+        struct.pack_into("<q", self._memory, 16, 1)
 
     def read(self) -> tuple[int, int, bool]:
         """(seq, begin_ns, sent) of the client's newest attempt."""
-        begin_ns, sent, seq = self.FORMAT.unpack_from(self._memory, 0)
+        seq, begin_ns, sent = self.FORMAT.unpack_from(self._memory, 0)
         return seq, begin_ns, bool(sent)
 
 
@@ -397,24 +397,27 @@ class Supervisor:
         self.stop_reason = "asked"
 
     def _turn(self) -> None:
-        """One round: what clients reported, who is stuck, is there an outage, the status file."""
+        """One round: what clients reported, is there an outage, who is stuck, the status file."""
         begin_ns = now_ns()
         late = begin_ns - self._turn_ns > (TICK + STALL) * NANO
         stalls = [{"type": "stall", "begin_ns": self._turn_ns, "end_ns": begin_ns}] if late else []
         self._turn_ns = begin_ns
-        ready = self.selector.select(min(TICK, self.watch.seconds_to_decide(begin_ns)))
-        self._take([one[0].data for one in ready], stalls)
+        self.selector.select(min(TICK, self.watch.seconds_to_decide(begin_ns)))
+        looked_ns = now_ns()
+        # In this order: what came before that moment is read.
+        self._take([one[0].data for one in self.selector.select(0)], stalls)
+        outage = self._look_for_an_outage(begin_ns, looked_ns)
         self._kill_the_stuck()
-        outage = self._look_for_an_outage(begin_ns)
         if outage is not None:
             self.ledger.write([{"type": "outage", **{key: outage[key] for key in ("t1_ns", "t2_ns", "t3_ns", "rule")}}])
         if outage is not None or now_ns() >= self._status_due:
             self._tell("running")
 
-    def _look_for_an_outage(self, turn_ns: int) -> dict[str, t.Any] | None:
-        """Judge only what is fresh: had this process stood still since the turn began, reports would lie unread."""
-        at_ns = now_ns()
-        return self.watch.tick(at_ns, self._pending()) if at_ns - turn_ns < (TICK + STALL) * NANO else None
+    def _look_for_an_outage(self, turn_ns: int, looked_ns: int) -> dict[str, t.Any] | None:
+        """Judge what was read, as of then: while the ledger's disk takes its time, a client may get through, and the
+        outage would be detected after its end. Had this process stood still before, older reports would lie unread,
+        too."""
+        return self.watch.tick(looked_ns, self._pending()) if looked_ns - turn_ns < (TICK + STALL) * NANO else None
 
     def _pending(self) -> list[int]:
         return [begin_ns for child in self.children if (begin_ns := child.pending_since()) is not None]

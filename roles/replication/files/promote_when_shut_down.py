@@ -21,6 +21,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -40,6 +41,8 @@ RESTORE_WAL = "/usr/local/lib/fraiseql-resilience/restore_wal.py"
 EXHAUSTED = "archive-exhausted"
 #: Seconds for the archive's answer, before anybody waits.
 ARCHIVE_SECONDS = 5
+#: Seconds for one look at the WAL.
+WALDUMP_SECONDS = 5
 #: Seconds of WAL that are looked at when the stream has ended: the shutdown may be replayed before the stream ends.
 LOOK_BACK_SECONDS = 1.0
 
@@ -58,7 +61,9 @@ def main() -> int:
     try:
         return Promotion(member, state).run(given.deadline)
     except Told:
-        return state.end("disarmed", "it was told to stop", 0)
+        # One that is told in its last checkpoint, or just beside it, has promoted.
+        promoted = state.content.get("state") == "promoted"
+        return 0 if promoted else state.end("disarmed", "it was told to stop", 0)
     except (psycopg2.Error, OSError) as error:
         return state.end("failed", str(error).strip(), 1)
 
@@ -130,8 +135,11 @@ class Promotion:
             f"{self.member['bin_dir']}/pg_waldump", "--path", f"{self.member['data_dir']}/pg_wal",
             "--timeline", str(timeline), "--start", begin,
         ]  # fmt: skip
-        # It ends with an error where the WAL ends; what it printed before that is what is asked for.
-        return subprocess.run(argv, capture_output=True, text=True, timeout=5, check=False).stdout
+        try:
+            # It ends with an error where the WAL ends; what it printed before that is what is asked for.
+            return subprocess.run(argv, capture_output=True, text=True, timeout=WALDUMP_SECONDS, check=False).stdout
+        except subprocess.TimeoutExpired:
+            return ""  # On a busy disk the next look may tell; clients wait, and nobody else would promote.
 
     def create_slots(self) -> None:
         """The other members and the receivers find their slots here when they come."""
@@ -159,6 +167,8 @@ class Promotion:
             (folder / EXHAUSTED).touch()
 
     def promote(self) -> int:
+        # From here on it becomes a primary, told to stop or not, and must not say that it was disarmed.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         self.state.event("shutdown_replayed")
         self.cursor.execute("SELECT pg_promote(true, 30)")
         in_recovery, lsn = self.ask(
@@ -168,6 +178,7 @@ class Promotion:
             return self.state.end("failed", "it was asked to promote and is still in recovery", 1)
         (timeline,) = self.ask("SELECT ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int")
         ended = self.state.end("promoted", "", 0, timeline=timeline, promote_lsn=lsn)
+        raise_when_told()
         # Until its first checkpoint the control file tells of the old timeline: no backup and no rewind can begin.
         with contextlib.suppress(Told, psycopg2.Error):
             self.cursor.execute("CHECKPOINT")

@@ -159,6 +159,25 @@ def test_an_answer_that_comes_after_a_look_is_not_part_of_it() -> None:
     assert powers.of(["pg-a1"], 2.0) == {"pg-a1": True} and not powers.asking()
 
 
+def test_a_host_that_was_back_meanwhile_is_not_what_it_was_before() -> None:
+    """On, when it was only slow to answer, and off, when it is lost soon after: the fence agent may need seconds."""
+    early, late = threading.Event(), threading.Event()
+    status: dict[str, t.Any] = {"pg-a1": 0}
+    powers = action.Powers(agents("pg-a1"), told(status))
+    assert powers.of(["pg-a1"], 2.0) == {"pg-a1": True}
+    status["pg-a1"] = early
+    assert powers.of(["pg-a1"], 0.0) == {"pg-a1": True}
+    was_asked = powers._asked["pg-a1"]
+    assert powers.of([], 2.0) == {}
+    status["pg-a1"] = late
+    assert powers.of(["pg-a1"], 0.0) == {} and powers.asking()
+    early.set()
+    was_asked.join(5)
+    assert powers.of(["pg-a1"], 0.0) == {} and powers.asking(), "that was an answer to an earlier question"
+    late.set()
+    assert powers.of(["pg-a1"], 2.0) == {"pg-a1": True} and not powers.asking()
+
+
 # Looks ----------------------------------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,12 @@ import pytest
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils import armed
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Completed
-from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, RefusedError, UnknownError
+from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import (
+    CommandFailed,
+    InputError,
+    RefusedError,
+    UnknownError,
+)
 
 
 class Systemd:
@@ -104,6 +109,28 @@ def test_who_disarms_waits_for_a_program_whose_moment_has_come(unit: armed.Armed
     host = systemd(unit, None, active="deactivating")
     assert armed.disarm(unit, run=host) is True
     assert host.verbs[-1] == "stop" and host.patience > armed.GRACE_SECONDS
+
+
+def test_one_that_ends_by_itself_meanwhile_is_disarmed(unit: armed.Armed) -> None:
+    class Ended(Systemd):
+        def __call__(self, argv: t.Sequence[str], *, timeout: float, **more: t.Any) -> Completed:
+            done = super().__call__(argv, timeout=timeout, **more)
+            if "stop" in argv:
+                raise CommandFailed("ended", argv=argv, rc=5, stderr="Unit resilience-test.service not loaded.")
+            return done
+
+    assert armed.disarm(unit, run=Ended(Path(unit.state_file), None, "active")) is False
+
+
+def test_one_that_cannot_be_stopped_is_told(unit: armed.Armed) -> None:
+    class Stuck(Systemd):
+        def __call__(self, argv: t.Sequence[str], **_more: t.Any) -> Completed:
+            if "stop" in argv:
+                raise CommandFailed("ended", argv=argv, rc=1, stderr="Access denied")
+            return Completed(tuple(argv), 0, "active\n", "", 0.0)
+
+    with pytest.raises(CommandFailed):
+        armed.disarm(unit, run=Stuck(Path(unit.state_file), None, "active"))
 
 
 def test_disarming_twice_changes_once(unit: armed.Armed) -> None:

@@ -108,3 +108,20 @@ def test_the_end_is_the_line_with_the_token_and_nobody_elses(host: Host) -> None
 def test_a_service_that_has_yet_to_begin_is_waited_for(host: Host) -> None:
     asked_backup.ask(host, 1, "full", check=False)
     assert asked_backup.progress(host, 1, "full", "token", beyond=0.0, wait=0.1)["running"] is True
+
+
+def test_a_service_that_begins_while_it_is_looked_for_is_no_service_that_has_ended(
+    host: Host, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes the request up, after systemd has said that it does not run."""
+    asked_backup.ask(host, 1, "full", check=False)
+
+    def begins(argv: t.Sequence[str], **more: t.Any) -> Completed:
+        said = machine(argv, **more)
+        if "list-units" in argv:
+            host.request(1, "full")
+            machine.units = "resilience-backup@1-full.service loaded activating start Backup 1-full\n"
+        return said
+
+    monkeypatch.setattr(command, "run", begins)
+    assert asked_backup.progress(host, 1, "full", "token", beyond=0.0, wait=0.0)["running"] is True

@@ -26,25 +26,27 @@ class Host:
 
     def __init__(self, folder: Path, *, acked: list[int | None] | None = None) -> None:
         self.folder = folder
-        self.running = False
+        self.running = self.ending = False
         self.acked = [NOW, NOW] if acked is None else acked
         self.ran: list[list[str]] = []
 
     def run(self, argv: t.Sequence[str], *, timeout: float, **_more: t.Any) -> Completed:
         assert timeout > 0
         self.ran.append(list(argv))
-        verb, rc = argv[1], 0
+        verb, word = argv[1], ""
         if verb == "is-active":
-            rc = 0 if self.running else 3
+            word = "deactivating" if self.ending else "active" if self.running else "inactive"
         elif verb == "start":
             self.running = True
             self.says()
         elif verb == "stop":
-            self.running = False
-        return Completed(tuple(argv), rc, "", "", 0.01)
+            self.running = self.ending = False
+        return Completed(tuple(argv), 0 if word in ("", "active") else 3, f"{word}\n", "", 0.01)
 
     def says(self, **changes: t.Any) -> None:
+        config = self.folder / "state/drill/config.json"
         status = {
+            "run": json.loads(config.read_text())["run"] if config.exists() else None,
             "state": "running", "updated_ns": NOW, "acked_ns": self.acked, "outages": [], "last_error": "no primary",
             "outcomes": {"acked": 0}, **changes,
         }  # fmt: skip
@@ -107,6 +109,23 @@ def test_a_probe_that_cannot_commit_is_stopped_again_and_says_why(tmp_path: Path
     assert "journalctl" in str(caught.value.next_step)
 
 
+def test_the_last_word_of_an_earlier_run_is_not_that_of_the_new_one(tmp_path: Path) -> None:
+    """A drill that was killed has told its probe to stop, which still ends when the next drill starts one."""
+
+    class Ending(Host):
+        def says(self, **_changes: t.Any) -> None:
+            super().says(state="stopped", run="earlier")
+
+    with pytest.raises(UnknownError, match="every client"):
+        control(Ending(tmp_path)).start(SETTINGS, check_mode=False, timeout=0.05)
+
+
+def test_one_that_is_ending_is_waited_for(host: Host) -> None:
+    host.ending = True
+    assert control(host).stop(check_mode=False) is True
+    assert host.verbs() == ["is-active", "stop"]
+
+
 def test_a_probe_that_does_not_run_is_not_stopped(host: Host) -> None:
     assert control(host).stop(check_mode=False) is False
     assert "stop" not in host.verbs()
@@ -146,6 +165,19 @@ def test_recovery_is_every_client_back(host: Host) -> None:
     found = control(host).await_recovery(since_ns=0, timeout=0.05)
     assert found is not None
     assert found["t8_ns"] == 60 * SECOND
+
+
+def test_an_outage_that_begins_after_the_look_is_not_the_one_that_is_over(host: Host) -> None:
+    class Meanwhile(ProbeControl):
+        def status(self) -> dict[str, t.Any] | None:
+            seen = super().status()
+            host.says(outages=[outage(50, 60), outage(70)])
+            return seen
+
+    host.says(outages=[outage(50, 60)])
+    probe = Meanwhile("drill", host.run, host.folder / "state", host.folder, lambda: NOW)
+    found = probe.await_recovery(since_ns=0, timeout=0.05)
+    assert found is not None and found["t3_ns"] == 50 * SECOND
 
 
 def test_without_an_outage_every_client_must_commit_once_more(host: Host) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -12,8 +13,9 @@ from pathlib import Path
 from ansible_collections.fraiseql.resilience.plugins.module_utils import verification
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import content_store, scratch
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.pgbackrest import Backup
+from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Completed
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import wal_chain, window
-from ansible_collections.fraiseql.resilience.plugins.module_utils.verified_copy import Order
+from ansible_collections.fraiseql.resilience.plugins.module_utils.verified_copy import Findings, Order
 
 SEGMENT = 16 * 2**20
 
@@ -108,3 +110,44 @@ def test_what_could_not_be_done_is_recorded_as_unknown() -> None:
     assert answer["checks"] == [
         {"name": "verification: it could be done", "verdict": "unknown", "reason": "the disk is too small"}
     ]
+
+
+def test_what_a_full_disk_has_torn_takes_nothing_with_it(tmp_path: Path) -> None:
+    place, answer = scratch.Place("/x", _user(), state=tmp_path), verification.undone(Order("orders"), "why")
+    path = verification.record(answer, place)
+    path.write_text('{"schema": "fraiseq', encoding="utf-8")
+    verification.record(answer, place)
+    assert [one["verdict"] for one in verification.results(place, "orders")] == ["unknown"]
+
+
+def test_a_backup_that_ends_while_the_repository_is_looked_at_is_not_missed_in_it(tmp_path: Path) -> None:
+    """The timer of a backup and that of a verification know nothing of each other."""
+    catalogue = tmp_path / "backups/orders/catalogue.jsonl"
+    catalogue.parent.mkdir(parents=True)
+
+    def ends(label: str) -> None:
+        with catalogue.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"repo": 1, "verdict": "passed", "label": label}) + "\n")
+
+    def run(argv: t.Sequence[str], **_more: t.Any) -> Completed:
+        if "info" not in argv:
+            return Completed(tuple(argv), 0, "{}", "", 0.1)
+        backup = {
+            "label": "20261126-010000F", "type": "full", "database": {"id": 1, "repo-key": 1},
+            "archive": {"start": "000000010000000000000002", "stop": "000000010000000000000002"},
+            "lsn": {"start": "0/2000028", "stop": "0/2000158"}, "timestamp": {"start": 1, "stop": 2},
+            "info": {"size": 10, "repository": {"delta": 5}}, "error": False,
+        }  # fmt: skip
+        told = [{
+            "name": "orders", "status": {"code": 0, "message": "ok"}, "backup": [backup], "archive": [],
+            "repo": [{"key": 1, "status": {"code": 0, "message": "ok"}}],
+            "db": [{"id": 1, "repo-key": 1, "system-id": 77, "version": "17"}],
+        }]  # fmt: skip
+        ends("20261127-010000F")
+        return Completed(tuple(argv), 0, json.dumps(told), "", 0.1)
+
+    ends("20261126-010000F")
+    found = Findings()
+    verification._look(Order("orders"), scratch.Place("/x", _user(), state=tmp_path), found, run)
+    [check] = [one for one in found.checks if "catalogue" in one.name]
+    assert (check.verdict.value, check.reason) == ("passed", "the newest is 20261126-010000F")

@@ -154,6 +154,23 @@ def test_one_that_still_does_not_answer_stays_lost(member: Member) -> None:
     assert [path.name for path in member.config.parent.iterdir() if path.name.startswith(".")] == []
 
 
+def test_another_one_that_is_lost_while_this_one_is_asked_stays_lost(member: Member) -> None:
+    """Nobody waits for a lock to leave a repository out: the primary's disk fills meanwhile."""
+    text = CONFIG + "repo3-path=/elsewhere\n"
+    member.config.write_text(text, encoding="utf-8")
+    member.act("lost")
+    answers = member.info
+
+    def info() -> str:
+        member.info = answers  # type: ignore[method-assign]
+        member.act("lost", repo=2)
+        return answers()
+
+    member.info = info  # type: ignore[method-assign]
+    assert member.act("present")["repositories"] == [1, 3]
+    assert "# lost: repo2-type=s3" in member.config.read_text(encoding="utf-8")
+
+
 def test_a_run_that_was_cut_off_goes_on(member: Member) -> None:
     names = [f"00000001000000000000000{number}" for number in (1, 2, 3)]
     member.held[1], member.held[2] = segments(names[0]), segments(*names)

@@ -23,6 +23,7 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Completed
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import (
     CommandFailed,
+    CommandTimedOut,
     RefusedError,
     ResilienceError,
     UnknownError,
@@ -186,6 +187,21 @@ def test_a_diverged_primary_is_rewound_while_it_is_masked(host: Host) -> None:
     assert (answer["changed"], answer["method"], answer["fork_lsn"]) == (True, "rewind", "0/5000148")
     assert (host.data / "standby.signal").exists(), "it could start as a primary"
     assert rejoin.read_state() == {}
+
+
+def test_a_primary_that_is_busy_for_a_moment_is_asked_again(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rejoin, "POLL_SECONDS", 0.01)
+    busy = [True]
+
+    def run(argv: t.Sequence[str], **more: t.Any) -> Completed:
+        if argv[-1] == "IDENTIFY_SYSTEM" and "started as standby" in host.done and busy:
+            busy.clear()
+            raise CommandTimedOut("psql gave no answer within 5 s and was killed", argv=argv)
+        return host.run(argv, **more)
+
+    monkeypatch.setattr(module, "run", run)
+    assert module.act(host.given(follow_timeout=30.0), check_mode=False)["method"] == "rewind"
+    assert not busy and "restored" not in host.done
 
 
 def test_wal_that_it_alone_holds_is_kept_before_it_is_overwritten(host: Host) -> None:

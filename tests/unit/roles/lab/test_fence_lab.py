@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
+import re
 import subprocess
 import sys
 import typing as t
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 PROGRAM = Path(__file__).resolve().parents[4] / "roles/lab/files/fence_lab"
+STORAGE = PROGRAM.with_name("storage.sh")
 KNOWN = ["lab-pg-a1", "lab-pg-a2"]
 
 
@@ -111,6 +113,17 @@ def test_off_kills_and_looks_again(podman: Podman, fence: Fence) -> None:
     assert fence(action="off", plug="lab-pg-a1") == 0
     assert podman.states["lab-pg-a1"] == "exited"
     assert podman.calls[-1][1:3] == ["container", "inspect"]
+
+
+def test_off_lets_storage_go_that_would_keep_processes_from_ending(podman: Podman, fence: Fence, lab: Path) -> None:
+    """By the mark that storage.sh looks for: else it thaws at its own time, and nothing is proven until then."""
+    [mark] = re.findall(r"mark=\$directory/(disks/\$lab-\$host\.\w+)", STORAGE.read_text(encoding="utf-8"))
+    path = lab / mark.replace("$lab", "lab").replace("$host", "pg-a1")
+    path.parent.mkdir()
+    path.touch()
+    assert fence(action="off", plug="lab-pg-a1") == 0
+    assert not path.exists()
+    assert f"disks/*{path.suffix}" in STORAGE.with_name("remove.sh").read_text(encoding="utf-8")
 
 
 def test_off_of_what_is_off_changes_nothing(podman: Podman, fence: Fence) -> None:

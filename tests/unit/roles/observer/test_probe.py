@@ -380,6 +380,28 @@ def test_the_first_acknowledgement_and_the_last_clients_count_by_their_own_time(
     assert (ended["t7_ns"], ended["t8_ns"]) == (5 * NANO, 5 * NANO + 3)
 
 
+def test_an_outage_is_detected_as_of_the_look_that_shows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While what clients have reported is written down, one of them gets through, and nobody has read that yet."""
+    clock = [2 * NANO]
+    monkeypatch.setattr(program, "now_ns", lambda: clock[0])
+    places = {"ledger_dir": tmp_path, "status": tmp_path / "status.json"}
+    supervisor = program.Supervisor(program.Settings(name="t", connection={}, clients=2, **places))
+    supervisor.watch.result(0, "acked", NANO)
+    for client in (0, 1, 1):
+        supervisor.watch.result(client, "failed", NANO + 1)
+    back_ns = 2 * NANO + 10_000_000
+
+    def slow_disk(_children: t.Any, _first: t.Any = ()) -> None:
+        clock[0] = back_ns + 10_000_000
+
+    supervisor.selector = type("Selector", (), {"select": lambda _self, _seconds: []})()
+    monkeypatch.setattr(supervisor, "_take", slow_disk)
+    supervisor._turn()
+    supervisor.watch.result(0, "acked", back_ns)
+    [outage] = supervisor.watch.outages
+    assert outage["t3_ns"] == 2 * NANO < outage["t7_ns"] == back_ns
+
+
 def test_errors_of_one_client_alone_are_no_outage() -> None:
     seen = watch()
     seen.result(1, "acked", NANO)
@@ -414,6 +436,23 @@ def test_a_slot_tells_the_newest_attempt() -> None:
     assert slot.read() == (7, 12345, True)
     slot.begin(8, 20000)
     assert slot.read() == (8, 20000, False)
+
+
+def test_a_new_attempt_is_never_seen_with_the_begin_of_the_one_before() -> None:
+    """The supervisor reads from the first byte on while the client writes, and would kill who has just begun."""
+    written: list[int] = []
+
+    slot = program.Slot()
+    pack_into = program.struct.pack_into
+
+    def in_order(form: str, memory: bytearray, at: int, *values: int) -> None:
+        pack_into(form, memory, at, *values)
+        written.append(at)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(program.struct, "pack_into", in_order)
+        slot.begin(7, 12345)
+    assert written[-1] == 0 and slot.read() == (7, 12345, False), "what is written last has to be read first"
 
 
 def test_refused_clients_take_turns_so_that_one_tries_in_every_interval(monkeypatch: pytest.MonkeyPatch) -> None:

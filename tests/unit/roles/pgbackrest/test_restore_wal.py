@@ -41,6 +41,10 @@ if verb == "archive-get":
                 sys.exit(0)
     sys.exit(1)
 if verb == "info":
+    for late in sorted((top / "late").glob("*")):
+        folder = top / "1/archive/lab/17-1" / late.name[:16]
+        folder.mkdir(parents=True, exist_ok=True)
+        late.rename(folder / late.name)
     ok = dict(code=0, message="ok")
     print(json.dumps([dict(name="lab", status=ok, repo=[dict(key=n, status=ok) for n in (1, 2)],
         db=[dict([("id", 1), ("repo-key", n)]) for n in (1, 2)],
@@ -108,6 +112,14 @@ def test_a_gap_stops_recovery(host: Host, later: str, repo: int) -> None:
     host.archive(later, repo)
     code, words = host.ask()
     assert code == STOP and later in words and "gap" in words
+
+
+def test_a_segment_that_comes_while_it_is_asked_for_is_no_gap(host: Host) -> None:
+    """A throw-away restore reads the archive of a cluster that writes."""
+    (host.top / "late").mkdir()
+    for name in (SEGMENT, "000000010000000000000006"):
+        (host.top / "late" / f"{name}-{'a' * 40}.zst").write_text("archived", encoding="utf-8")
+    assert host.ask()[0] == GOT and host.got() == "archived"
 
 
 def test_a_standby_goes_on_asking(host: Host) -> None:

@@ -9,6 +9,7 @@ import importlib.util
 import json
 import os
 import signal
+import subprocess
 import sys
 import typing as t
 from pathlib import Path
@@ -115,10 +116,13 @@ class Ran(t.NamedTuple):
 
 
 @pytest.fixture
-def arm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> t.Callable[..., Ran]:
-    """Run the program on a standby whose WAL, seen from an LSN on, reads as ``dump``."""
+def arm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> t.Iterator[t.Callable[..., Ran]]:
+    """Run the program on a standby whose WAL, seen from an LSN on, reads as ``dump``; the first ``slow`` looks at it
+    take too long."""
 
-    def run(standby: Standby, dump: str | dict[str, str], deadline: float = 2.0, archive: int = 1) -> Ran:
+    def run(
+        standby: Standby, dump: str | dict[str, str], deadline: float = 2.0, archive: int = 1, slow: int = 0
+    ) -> Ran:
         program = load_program(monkeypatch)
         sys.modules["psycopg2"].connect = lambda **_words: standby  # type: ignore[attr-defined]
         asked: list[str] = []
@@ -132,6 +136,8 @@ def arm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> t.Callable[..., Ran]
             left_alone.append((tmp_path / "archive-exhausted").exists())
             begin = argv[argv.index("--start") + 1]
             asked.append(begin)
+            if len(asked) <= slow:
+                raise subprocess.TimeoutExpired(argv, 5)
             out = dump if isinstance(dump, str) else dump.get(begin, "")
             return type("Done", (), {"stdout": out})
 
@@ -155,7 +161,9 @@ def arm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> t.Callable[..., Ran]
         assert [path.name for path in tmp_path.iterdir() if path.name.startswith("promotion.json.")] == []
         return Ran(code, json.loads(state.read_text("utf-8")), standby, asked, left_alone)
 
-    return run
+    before = signal.getsignal(signal.SIGTERM)
+    yield run
+    signal.signal(signal.SIGTERM, before)
 
 
 def test_it_promotes_once_the_shutdown_is_the_last_record_and_replayed(arm: t.Callable[..., Ran]) -> None:
@@ -249,6 +257,39 @@ def test_told_to_stop_it_disarms(monkeypatch: pytest.MonkeyPatch, arm: t.Callabl
     ran = arm(Stopped([(True, "0/5000028")]), SHUTDOWN)
     assert (ran.code, ran.state["state"]) == (0, "disarmed")
     assert not ran.standby.promoted
+
+
+def test_told_to_stop_while_it_promotes_it_does_not_say_that_it_was_disarmed(arm: t.Callable[..., Ran]) -> None:
+    class TooLate(Standby):
+        def execute(self, sql: str, values: t.Sequence[t.Any] | None = None) -> None:
+            super().execute(sql, values)
+            if sql.startswith("SELECT pg_promote"):
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    ran = arm(TooLate([(True, "0/5000028"), (False, "0/5000178")]), SHUTDOWN)
+    assert (ran.code, ran.state["state"], ran.standby.checkpoints) == (0, "promoted", 1)
+
+
+def test_told_to_stop_just_before_its_last_checkpoint_it_stays_promoted(
+    monkeypatch: pytest.MonkeyPatch, arm: t.Callable[..., Ran]
+) -> None:
+    monkeypatch.syspath_prepend(PROGRAM.parent)
+    state = importlib.import_module("armed_state")
+    listen, times = state.raise_when_told, iter((False, True))
+
+    def told_at_once() -> None:
+        listen()
+        if next(times):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(state, "raise_when_told", told_at_once)
+    ran = arm(Standby([(True, "0/5000028"), (False, "0/5000178")]), SHUTDOWN)
+    assert (ran.code, ran.state["state"], ran.standby.checkpoints) == (0, "promoted", 0)
+
+
+def test_a_look_at_the_wal_that_takes_too_long_is_taken_again(arm: t.Callable[..., Ran]) -> None:
+    ran = arm(Standby([(True, "0/5000028"), (False, "0/5000178")]), SHUTDOWN, slow=2)
+    assert (ran.state["state"], len(ran.dumped_from)) == ("promoted", 3)
 
 
 def test_a_checkpoint_that_is_cut_off_leaves_it_promoted(arm: t.Callable[..., Ran]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import journal
+from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import journal, records
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.availability import Recorder, Transactions
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import UnknownError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge import availability
@@ -58,6 +58,21 @@ def test_a_line_that_is_there_twice_counts_once(tmp_path: Path) -> None:
     (tmp_path / journal.OPEN).write_bytes(kept)
     told(tmp_path, (5, "failed"))
     assert read(tmp_path) == [(0, 1, "UP", 2), (5, 0, "DOWN", 1)]
+
+
+def test_what_becomes_a_line_while_it_is_read_is_not_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = told(tmp_path, (0, "committed"), (1, "committed"), (2, "failed"))
+    read_of_one, waits = records.read, [(3.0, "committed")]
+
+    def meanwhile(path: Path) -> records.Lines:
+        """Who writes goes on between the first file and the second."""
+        lines = read_of_one(path)
+        told(tmp_path, *waits, recorder=recorder)
+        waits.clear()
+        return lines
+
+    monkeypatch.setattr(records, "read", meanwhile)
+    assert read(tmp_path)[:2] == [(0, 1, "UP", 2), (2, 0, "DOWN", 1)]
 
 
 def test_a_silence_begins_a_new_line(tmp_path: Path) -> None:

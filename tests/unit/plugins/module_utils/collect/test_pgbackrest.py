@@ -191,6 +191,42 @@ def test_a_real_archive_of_sixteen_timelines_is_whole() -> None:
     assert not reach.reason
 
 
+class Moving(Repository):
+    """One that changes while it is asked: a segment comes after the first list, a backup expires after ``info``."""
+
+    def __init__(self, *, comes: str = "", expires: str = "") -> None:
+        super().__init__({})
+        self.comes, self.expires = comes, expires
+
+    def __call__(self, argv: t.Sequence[str], **more: t.Any) -> Completed:
+        done = super().__call__(argv, **more)
+        said = done.stdout
+        if "info" in argv:
+            entry = json.loads(INFO)
+            entry[0]["backup"] = [one for one in entry[0]["backup"] if one["label"] != self.expires]
+            said = json.dumps(entry)
+        elif argv[-1].startswith("backup/"):
+            said = json.dumps({label: kind for label, kind in json.loads(said).items() if label != self.expires})
+        elif "repo-ls" in argv and self.comes:
+            said = json.dumps({path: file for path, file in json.loads(said).items() if self.comes not in path})
+            self.comes = ""
+        return Completed(done.argv, 0, said, "", 0.1)
+
+
+def test_a_segment_that_comes_after_the_next_one_is_no_gap() -> None:
+    """Several are pushed at a time, and a list of many files is no picture of one moment."""
+    stanza = pgbackrest.parse_info(INFO, "lab")
+    client = pgbackrest.Client(Moving(comes="00000010000000000000004B"), "lab")
+    assert archive.holdings(client, stanza, 1, None).chain.timelines[16].gaps == ()
+
+
+def test_a_backup_that_expires_meanwhile_is_not_missing() -> None:
+    stanza = pgbackrest.parse_info(INFO, "lab")
+    gone = stanza.backups_of(1)[-1].label
+    held = archive.holdings(pgbackrest.Client(Moving(expires=gone), "lab"), stanza, 1, None)
+    assert [one.label for one in stanza.backups_of(1)[:-1]] == [one.label for one in held.backups]
+
+
 def test_one_history_tells_of_all_ancestors() -> None:
     repository = Repository({})
     client = pgbackrest.Client(repository, "lab")

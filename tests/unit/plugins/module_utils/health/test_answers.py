@@ -266,6 +266,16 @@ def test_many_who_ask_at_once_cost_as_one_and_nobody_is_told_what_is_old() -> No
     assert agent.respond("GET", "/primary", "", EVERYBODY) != first
 
 
+@pytest.mark.parametrize("path", ["/primary", "/replica", "/readyz", "/healthz"])
+def test_an_answer_is_of_one_reading_although_the_watcher_goes_on(path: str) -> None:
+    """A standby that is promoted while it is asked is not a standby that leads."""
+    looks = iter([result(ALONE), *[result(PRIMARY)] * 10])
+    agent = Answers(parse({"member": MEMBER}), lambda: next(looks), {}.get, now=lambda: 100.1)
+    _code, body, _headers = told(agent.respond("GET", path, "", EVERYBODY))
+    assert body is not None
+    assert body["reading"]["in_recovery"] is True
+
+
 # Who is told what ----------------------------------------------------------------------------------------------------
 
 

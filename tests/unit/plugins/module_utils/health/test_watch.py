@@ -59,6 +59,27 @@ def test_a_watcher_keeps_the_last_result_with_the_time_before_it_was_asked_for(c
     assert capsys.readouterr().err.splitlines() == ["primary", "unknown: gone", "standby"]  # changes only
 
 
+def test_a_look_that_fails_as_nobody_foresaw_is_unknown_and_taken_again() -> None:
+    watcher = Watcher(in_turn(ValueError("filedescriptor out of range in select()"), PRIMARY), poll=0.1)
+    watcher.step()
+    assert watcher.latest is not None and watcher.looked.is_set()
+    assert watcher.latest.error == "ValueError: filedescriptor out of range in select()"
+    watcher.step()
+    assert (watcher.latest.reading, watcher.latest.error) == (PRIMARY, None)
+
+
+def test_whoever_looks_goes_on_where_the_journal_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone:
+        def write(self, _words: str) -> t.NoReturn:
+            raise BrokenPipeError
+
+    monkeypatch.setattr("sys.stderr", Gone())
+    watcher = Watcher(in_turn(PRIMARY, STANDBY), poll=0.1)
+    watcher.step()
+    watcher.step()
+    assert watcher.latest is not None and watcher.latest.reading is STANDBY
+
+
 def test_a_checker_keeps_findings_or_why_there_are_none(capsys: t.Any) -> None:
     well, slow = Finding(Status.PASS, "0.1 s", "seconds"), Finding(Status.WARN, "0.5 s", "seconds")
     checker = Checker("login", in_turn([well], [slow], [slow], LookFailed("no answer"), KeyError("x"), [well]), 60.0)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import types
 import typing as t
 from pathlib import Path
@@ -16,6 +17,7 @@ from sample_runbook import SCHEMA, document, step
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks import walk
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.runbooks.document import parsed
+from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks import steps
 from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks.hands import Hands
 from ansible_collections.fraiseql.resilience.plugins.plugin_utils.runbooks.steps import Cluster, Prepared, Steps
 
@@ -88,3 +90,23 @@ def test_an_approval_goes_to_the_operation_that_it_is_for_and_to_no_other(tmp_pa
     assert prepared({"playbook": "rejoin"}, approval=str(request)).variables == {"resilience_approval": ""}
     # What cannot be read is told by whoever asks for it.
     assert prepared({"playbook": "rejoin"}, approval=str(tmp_path / "gone.json")).variables == {}
+
+
+def test_the_last_words_of_a_step_that_ends_while_it_is_looked_at_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody whom it left behind holds its output open, so that has no end."""
+    monkeypatch.setattr(steps, "LOOK_SECONDS", 0)
+    reads, writes = os.pipe()
+
+    class Ending:
+        stdout = os.fdopen(reads, "rb")
+        ended = False
+
+        def poll(self) -> int:
+            if not self.ended:
+                os.write(writes, b"why it failed\n")
+            self.ended = True
+            return 2
+
+    with Ending.stdout:
+        assert [line for line in steps._lines(t.cast("t.Any", Ending())) if line] == ["why it failed"]
+    os.close(writes)
