@@ -175,6 +175,13 @@ class Lab:
         return [f"{name}: {line}" for name in hosts for line in self.said(name, listed, *armed).splitlines()]
 
     @property
+    def engine(self) -> str:
+        """Who is in charge of PostgreSQL, as the observer knows it: ``manual`` or ``patroni``."""
+        [observer] = self.group("observers")
+        known = json.loads(self.said(observer, "cat /etc/fraiseql-resilience/observer.json"))
+        return "manual" if known.get("patroni") is None else "patroni"
+
+    @property
     def members(self) -> list[str]:
         return self.group("members")
 

@@ -17,8 +17,7 @@ OWN = f"--cert {TLS}/host.crt --key {TLS}/host.key"
 
 @pytest.fixture(autouse=True)
 def in_charge(lab: Lab) -> None:
-    [observer] = lab.group("observers")
-    if json.loads(lab.said(observer, "cat /etc/fraiseql-resilience/observer.json")).get("patroni") is None:
+    if lab.engine == "manual":
         pytest.skip("the lab's engine is manual")
 
 
@@ -38,7 +37,8 @@ def test_who_leads_is_who_accepts_writes(lab: Lab) -> None:
 
 
 def test_whoever_shows_no_certificate_changes_nothing(lab: Lab) -> None:
-    change = "--request PATCH --header 'Content-Type: application/json' --data '{}'"
+    # Patroni refuses an empty change; this one takes away what is not there.
+    change = "--request PATCH --header 'Content-Type: application/json' --data '{\"of_nobody\": null}'"
     for member in lab.group("members"):
         assert asked(lab, change, f"https://{member}:8009/config")[1] == "403"
         assert asked(lab, f"{change} {OWN}", f"https://{member}:8009/config")[1] == "200"
