@@ -34,7 +34,7 @@ options:
       - V(reinitialized) lets Patroni remove the member's data and build it anew.
       - V(restarted) lets Patroni restart PostgreSQL on this member.
       - V(forgotten) removes what etcd knows of a cluster whose members are all stopped, so that it is begun anew with
-        the data that are there.
+        the data that are there. The lease of whoever led has to run out before.
     type: str
     required: true
     choices: [configured, armed, switched, paused, reinitialized, restarted, forgotten]
@@ -116,7 +116,7 @@ def act(given: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
         said = armed.arm(armed.SWITCHOVER, given["token"], given["deadline"], member["os_user"], more, run=run)
         return {"changed": True, "events": said["events"]}
     if state == "forgotten":
-        patroni.forget(member["cluster"], run=run)
+        patroni.forget(member["cluster"], given["timeout"], run=run)
         return {"changed": True}
     if state == "paused":
         patroni.pause(member["cluster"], given["timeout"], run=run)

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
+from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import Deadline
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.rest import Ask, ask
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Runner
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, RefusedError, UnknownError
@@ -16,6 +18,9 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.patroni 
 CONFIG = "/etc/patroni/config.yml"
 #: What patronictl asks before it removes a cluster that nobody leads.
 AWARE = "Yes I am aware"
+#: What it says where somebody has the lease, and seconds until it is asked again.
+LED = "currently is healthy"
+LEASE_LOOK_SECONDS = 1.0
 
 
 def read_engine(facts: t.Mapping[str, t.Any], *, timeout: float, ask: Ask = ask) -> Engine | None:
@@ -134,10 +139,28 @@ def pause(cluster: str, timeout: float, *, run: Runner) -> None:
         )
 
 
-def forget(cluster: str, *, run: Runner) -> None:
+def forget(cluster: str, timeout: float, *, run: Runner) -> None:
     """Remove what etcd knows of a cluster that nobody leads.
 
-    :raises RefusedError: somebody leads, so Patroni runs.
+    Who was paused when it was stopped has left its lease there, which runs out by itself, and is waited for: that nobody
+    renews it is the proof that nobody leads.
+
+    :raises RefusedError: somebody still leads after ``timeout`` seconds, so Patroni runs.
+    """
+    deadline = Deadline(timeout)
+    while not _removed(cluster, run):
+        if deadline.expired():
+            raise RefusedError(
+                f"somebody leads {cluster}, so what etcd knows of it was not removed",
+                next_step="stop Patroni on every member first",
+            )
+        time.sleep(LEASE_LOOK_SECONDS)
+
+
+def _removed(cluster: str, run: Runner) -> bool:
+    """False if somebody leads, or led until a moment ago.
+
+    :raises UnknownError: Patroni could not remove it.
     """
     answer = run(
         ["patronictl", "--config-file", CONFIG, "remove", cluster],
@@ -145,13 +168,11 @@ def forget(cluster: str, *, run: Runner) -> None:
         stdin=f"{cluster}\n{AWARE}\n",
         check=False,
     )
-    if "currently is healthy" in answer.stdout + answer.stderr:
-        raise RefusedError(
-            f"somebody leads {cluster}, so what etcd knows of it was not removed",
-            next_step="stop Patroni on every member first",
-        )
+    if LED in answer.stdout + answer.stderr:
+        return False
     if answer.rc != 0:
         raise UnknownError(
             f"what etcd knows of {cluster} could not be removed: {(answer.stderr or answer.stdout).strip()[-500:]}",
             next_step="see whether etcd answers: etcdctl endpoint health",
         )
+    return True

@@ -126,10 +126,10 @@ def test_the_clusters_own_name_is_forgotten(
     given: dict[str, t.Any], rest: t.Callable[..., Rest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rest({})
-    forgotten: list[str] = []
-    monkeypatch.setattr(collect, "forget", lambda cluster, run: forgotten.append(cluster))
+    forgotten: list[t.Any] = []
+    monkeypatch.setattr(collect, "forget", lambda *words, run: forgotten.append(words))
     assert patroni.act({**given, "state": "forgotten"}, False) == {"changed": True}
-    assert forgotten == ["orders"]
+    assert forgotten == [("orders", 0.2)]
 
 
 def test_the_clusters_own_name_is_paused(

@@ -126,7 +126,7 @@ class Patronictl:
 
 def test_patronictl_is_told_what_it_asks() -> None:
     ran = Patronictl()
-    patroni.forget("orders", run=ran)
+    patroni.forget("orders", 0.1, run=ran)
     assert (ran.verb, ran.said) == ("remove", "orders\nYes I am aware\n")
 
 
@@ -141,15 +141,33 @@ def test_a_pause_that_not_all_know_of_is_unknown() -> None:
         patroni.pause("orders", 5, run=Patronictl(1, "", "Error: pg-a2 does not know"))
 
 
-def test_a_cluster_that_somebody_leads_is_not_forgotten() -> None:
-    ran = Patronictl(1, "This cluster currently is healthy. Please specify the leader name to continue:", "Aborted!")
+LED = (1, "This cluster currently is healthy. Please specify the leader name to continue:", "Aborted!")
+
+
+def test_a_lease_that_nobody_renews_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Patroni that is stopped while it is paused leaves its lease in etcd."""
+    answers = [LED, LED, (0, "", "")]
+
+    class Leased(Patronictl):
+        def __call__(self, argv: t.Sequence[str], **given: t.Any) -> Completed:
+            self.answer = answers.pop(0)
+            return super().__call__(argv, **given)
+
+    monkeypatch.setattr(patroni, "LEASE_LOOK_SECONDS", 0.01)
+    patroni.forget("orders", 60, run=Leased())
+    assert answers == []
+
+
+def test_a_cluster_that_somebody_leads_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patroni, "LEASE_LOOK_SECONDS", 0.01)
+    ran = Patronictl(*LED)
     with pytest.raises(RefusedError, match="somebody leads orders"):
-        patroni.forget("orders", run=ran)
+        patroni.forget("orders", 0.1, run=ran)
 
 
 def test_a_store_that_does_not_answer_is_unknown() -> None:
     with pytest.raises(UnknownError, match="Etcd is not healthy"):
-        patroni.forget("orders", run=Patronictl(1, "", "Etcd is not healthy"))
+        patroni.forget("orders", 5, run=Patronictl(1, "", "Etcd is not healthy"))
 
 
 class Server:
