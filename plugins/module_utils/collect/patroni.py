@@ -142,7 +142,7 @@ def pause(cluster: str, timeout: float, *, run: Runner) -> None:
 def forget(cluster: str, timeout: float, *, run: Runner) -> None:
     """Remove what etcd knows of a cluster that nobody leads.
 
-    Who was paused when it was stopped has left its lease there, which runs out by itself, and is waited for: that nobody
+    Who was paused when it was stopped has left its lease there. It runs out by itself, and is waited for: that nobody
     renews it is the proof that nobody leads.
 
     :raises RefusedError: somebody still leads after ``timeout`` seconds, so Patroni runs.

@@ -238,7 +238,10 @@ def test_a_request_for_other_parameters(office: Office) -> None:
 def test_a_request_that_has_expired(office: Office) -> None:
     request = office.ask()
     content = request.read_text()
-    request.write_text(re.sub(r'("(?:expires|requested)_at": "20)26', r"\g<1>20", content))
+    for name, hour in (("requested_at", 9), ("expires_at", 10)):
+        content, changed = re.subn(rf'("{name}": ")[^"]+', rf"\g<1>2020-11-23T{hour:02}:12:03Z", content)
+        assert changed == 1
+    request.write_text(content)
     office.sign(request, "anna")
     office.refused("the approval expired at 2020-", request)
 

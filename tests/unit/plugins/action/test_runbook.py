@@ -111,7 +111,7 @@ class Cellar:
     def run(self, state: str = "run", *options: str, **variables: t.Any) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             self.command(state, *options, **variables), cwd=self.folder, env=self.environment,
-            check=False, capture_output=True, text=True, timeout=60,
+            check=False, capture_output=True, text=True, timeout=300,
         )  # fmt: skip
 
     def start(self, **variables: t.Any) -> subprocess.Popen[str]:
@@ -148,13 +148,14 @@ def cellar(control: t.Any) -> Cellar:
 
 
 def eventually(look: t.Callable[[], t.Any]) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while not look():
         assert time.monotonic() < end
         time.sleep(0.05)
 
 
 def runs(command: str) -> bool:
+    """On the whole machine: another test, which may run at the same time, has to have another command."""
     return command in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
 
 
@@ -179,16 +180,14 @@ def test_a_step_whose_time_is_over_is_ended_and_unknown(cellar: Cellar) -> None:
     step(cellar.book, "look")["seconds"] = 2
     step(cellar.book, "choose")["branches"][0]["test"] = "steps.look.outcome == 'unknown'"
     begin = time.monotonic()
-    ended = cellar.run(resilience_look_seconds=55.771, resilience_runbook_parameters={})
-    assert time.monotonic() - begin < 20
+    ended = cellar.run(resilience_look_seconds=255.771, resilience_runbook_parameters={})
+    assert time.monotonic() - begin < 250
     assert "unknown: it had not ended after 2 s, and was ended → choose" in ended.stdout, ended.stdout
     # Not each way needs it, so it is asked for when its step comes.
     said = " ".join(ended.stdout.split())
     assert "drain: The water is drained. nobody said what $RACK is. Possible: RACK: the rack that is drained" in said
     assert ended.returncode != 0 and "so far is kept in" in said
-    assert (
-        "sleep 55.771" not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    )
+    assert not runs("sleep 255.771")
 
 
 def test_it_stops_for_a_person_and_goes_on_with_the_answer(cellar: Cellar) -> None:
@@ -228,10 +227,10 @@ def test_what_has_changed_since_leads_elsewhere(cellar: Cellar) -> None:
 
 
 def test_a_run_that_is_killed_goes_on_with_the_step_that_it_was_in(cellar: Cellar) -> None:
-    process = cellar.start(resilience_drains="sleep 30.771")
+    process = cellar.start(resilience_drains="sleep 255.772")
     eventually(lambda: cellar.drained == 1)
     process.kill()
-    process.wait(10)
+    process.wait(60)
     timeline = cellar.evidence / "timeline.jsonl"
     with timeline.open("a") as file:
         file.write('{"kind": "torn')
@@ -242,17 +241,15 @@ def test_a_run_that_is_killed_goes_on_with_the_step_that_it_was_in(cellar: Cella
     # What an action half done has changed is no reason to leave it so.
     assert cellar.story() == ["look failure", "choose success", "drain success", "dry success"]
     assert cellar.drained == 2
-    assert (
-        "sleep 30.771" not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    )
+    assert not runs("sleep 255.772")
 
 
 def test_two_runs_at_once_on_one_cluster_are_refused(cellar: Cellar) -> None:
-    process = cellar.start(resilience_drains="sleep 30.771")
+    process = cellar.start(resilience_drains="sleep 255.773")
     eventually(lambda: cellar.drained == 1)
-    second = cellar.run(resilience_drains="sleep 30.771")
+    second = cellar.run(resilience_drains="sleep 255.773")
     process.terminate()
-    process.wait(20)
+    process.wait(60)
     assert second.returncode != 0
     assert "a runbook is run on lab already" in second.stdout, second.stdout
     assert '"runbook": "cellar_wet"' in second.stdout
@@ -361,7 +358,7 @@ def test_by_hand_it_has_all_that_the_run_around_it_was_given_and_leaves_that_one
     ended = subprocess.run(
         [str(ANSIBLE), "-i", "inventory.yml", "drill.yml", "--vault-id", "house@vault-password", "-e", "@vaulted.yml",
          "-e", "resilience_cluster=lab", "-e", "resilience_scenario=cellar_wet"],
-        cwd=cellar.folder, env=cellar.environment, check=False, capture_output=True, text=True, timeout=60,
+        cwd=cellar.folder, env=cellar.environment, check=False, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert cellar.story() == ["look failure", "drain success", "dry success"]

@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import typing as t
 from pathlib import Path
@@ -28,8 +29,9 @@ import sys
 from pathlib import Path
 from ansible_collections.fraiseql.resilience.plugins.module_utils import command, operation_lock
 operation_lock.DIRECTORY = Path(sys.argv[1])
+script = "cd $1 && touch begun && while [ ! -e go ]; do sleep 0.05; done && touch ended"
 with operation_lock.alone("data", "rejoin", wait=0):
-    command.run(["sh", "-c", f"touch {sys.argv[1]}/begun; sleep {sys.argv[2]}"], timeout=60)
+    command.run(["sh", "-c", script, "sh", sys.argv[1]], timeout=60)
 """
 
 
@@ -39,41 +41,59 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "state"
 
 
-def working(directory: Path, seconds: float) -> subprocess.Popen[bytes]:
-    """A module that works; what it runs has begun."""
+def working(directory: Path) -> subprocess.Popen[bytes]:
+    """A module that works until it is let :func:`go`; what it runs has begun."""
     directory.mkdir(exist_ok=True)
-    process = subprocess.Popen([sys.executable, "-c", WORKS, str(directory), str(seconds)])
-    end = time.monotonic() + 20
+    process = subprocess.Popen([sys.executable, "-c", WORKS, str(directory)])
+    end = time.monotonic() + 60
     while not (directory / "begun").exists():
-        assert time.monotonic() < end, "it never began"
+        assert time.monotonic() < end and process.poll() is None, "it never began"
         time.sleep(0.02)
     return process
 
 
-def test_the_next_one_waits_until_the_one_before_has_ended(directory: Path) -> None:
-    process = working(directory, 1)
-    with operation_lock.alone("data", "rejoin", wait=20):
-        assert process.wait(timeout=5) == 0
+def go(directory: Path) -> None:
+    (directory / "go").touch()
 
 
-def test_what_a_killed_module_began_is_waited_for_too(directory: Path) -> None:
-    process = working(directory, 2)
+@pytest.fixture
+def soon(directory: Path) -> t.Iterator[t.Callable[[], None]]:
+    """Lets it go in a moment, at which somebody waits for it, and in any case."""
+    timer = threading.Timer(0.5, go, [directory])
+    yield timer.start
+    timer.cancel()
+    if directory.exists():
+        go(directory)
+
+
+def test_the_next_one_waits_until_the_one_before_has_ended(directory: Path, soon: t.Callable[[], None]) -> None:
+    process = working(directory)
+    soon()
+    with operation_lock.alone("data", "rejoin", wait=60):
+        assert (directory / "ended").exists()
+        assert process.wait(timeout=60) == 0
+
+
+def test_what_a_killed_module_began_is_waited_for_too(directory: Path, soon: t.Callable[[], None]) -> None:
+    process = working(directory)
     os.kill(process.pid, signal.SIGKILL)
-    process.wait(timeout=5)
-    begin = time.monotonic()
-    with operation_lock.alone("data", "rejoin", wait=20):
-        assert time.monotonic() - begin > 0.5
+    process.wait(timeout=60)
+    soon()
+    with operation_lock.alone("data", "rejoin", wait=60):
+        assert (directory / "ended").exists()
 
 
+@pytest.mark.usefixtures("soon")
 def test_waiting_in_vain_names_who_works(directory: Path) -> None:
-    process = working(directory, 3)
+    process = working(directory)
     with (
         pytest.raises(RefusedError, match=r"has not ended for 0\.3 s") as error,
         operation_lock.alone("data", "promotion", wait=0.3),
     ):
         pytest.fail("both work")
     assert f"Given: rejoin, process {process.pid}, since 2" in error.value.as_result()["msg"]
-    assert process.wait(timeout=10) == 0
+    go(directory)
+    assert process.wait(timeout=60) == 0
 
 
 def test_a_lock_is_no_ones_once_the_work_is_done_and_other_subjects_are_free(directory: Path) -> None:

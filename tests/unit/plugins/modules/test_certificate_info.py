@@ -15,6 +15,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from local_port import reserved
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils import command
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.certificate import SSL_REQUEST
@@ -187,9 +188,8 @@ def test_a_port_without_tls_has_failed_and_a_closed_one_is_unknown(pki: Pki) -> 
     server = Server(pki, "good", asks=True, offers=False)
     assert failed(pki.look("good", served=[{"port": server.port, "protocol": "postgres"}])) != []
     server.socket.close()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    assert pki.look("good", served=[{"port": port, "protocol": "tls"}])["verdict"] == "unknown"
+    with reserved() as port:
+        assert pki.look("good", served=[{"port": port, "protocol": "tls"}])["verdict"] == "unknown"
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, t.Any]:
     tls = {"port": 8009, "ca": "ca", "cert": "cert", "key": "key"}
     member = {"name": "pg-a1", "address": "pg-a1", "cluster": "orders", "os_user": "postgres", "patroni": tls}
     descriptor.write_text(json.dumps(member), encoding="utf-8")
-    return {"token": "T", "candidate": "pg-a2", "deadline": 60.0, "timeout": 0.2, "descriptor": str(descriptor)}
+    return {"token": "T", "candidate": "pg-a2", "deadline": 60.0, "timeout": 60.0, "descriptor": str(descriptor)}
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_what_is_there_already_is_not_asked_for_again(given: dict[str, t.Any], r
 def test_a_configuration_waits_no_longer_than_it_may(given: dict[str, t.Any], rest: t.Callable[..., Rest]) -> None:
     rest({"ttl": 20}, leaderless=10**9)
     with pytest.raises(UnknownError, match="has a leader"):
-        patroni.act({**given, "state": "configured", "config": {}}, False)
+        patroni.act({**given, "state": "configured", "config": {}, "timeout": 0.2}, False)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_the_clusters_own_name_is_paused(
     paused: list[t.Any] = []
     monkeypatch.setattr(collect, "pause", lambda *words, run: paused.append(words))
     assert patroni.act({**given, "state": "paused"}, False) == {"changed": True}
-    assert paused == [("orders", 0.2)]
+    assert paused == [("orders", 60.0)]
 
 
 @pytest.mark.parametrize(

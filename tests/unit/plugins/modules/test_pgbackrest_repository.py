@@ -89,6 +89,9 @@ class Member:
 @pytest.fixture
 def member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Member:
     monkeypatch.setattr(lost_repository, "MARKS", tmp_path)
+    # Of this machine's own processes, which may be those of a lab of this name, none is ended.
+    (tmp_path / "proc").mkdir()
+    monkeypatch.setattr(lost_repository, "PROC", tmp_path / "proc")
     return Member(tmp_path)
 
 
@@ -211,9 +214,11 @@ def test_who_waits_for_the_archive_already_is_ended(member: Member, tmp_path: Pa
         ["pgbackrest", "-c", code, "--stanza=lab", "archive-get", "1"], executable=sys.executable
     )
     other = subprocess.Popen(["pgbackrest", "-c", code, "--stanza=b", "archive-get", "1"], executable=sys.executable)
+    for one in (waiting, other):
+        (tmp_path / "proc" / str(one.pid)).symlink_to(f"/proc/{one.pid}")
     try:
         member.act("lost")
-        assert waiting.wait(10) == -15
+        assert waiting.wait(30) == -15
         assert other.poll() is None
     finally:
         for one in (waiting, other):

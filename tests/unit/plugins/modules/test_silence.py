@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import time
 import typing as t
@@ -14,6 +13,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from local_port import reserved
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.errors import InputError, UnknownError
 from ansible_collections.fraiseql.resilience.plugins.modules import silence
@@ -39,22 +39,20 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[str]:
     folder = tmp_path_factory.mktemp("alertmanager")
     config = folder / "alertmanager.yml"
     config.write_text("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n", encoding="utf-8")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     argv = ["prometheus-alertmanager", f"--config.file={config}", f"--storage.path={folder / 'data'}"]
-    argv += [f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address="]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(argv, stdout=log, stderr=log)
-    try:
-        yield ready(f"http://127.0.0.1:{port}", folder / "log")
-    finally:
-        process.terminate()
-        process.wait(10)
+    with reserved() as port:
+        argv += [f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address="]
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(argv, stdout=log, stderr=log)
+        try:
+            yield ready(f"http://127.0.0.1:{port}", folder / "log")
+        finally:
+            process.terminate()
+            process.wait(60)
 
 
 def ready(url: str, log: Path) -> str:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             with urllib.request.urlopen(f"{url}/-/ready", timeout=1):

@@ -14,7 +14,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -22,6 +21,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from local_port import reserved
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils import command
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import probe_rows
@@ -55,14 +55,12 @@ pytestmark = pytest.mark.skipif(REASON is not None, reason=REASON or "")
 class Server:
     """A PostgreSQL on a port of its own, and the database that the probe writes to."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, port: int) -> None:
+        self.port = port
         self.bin = PROGRAMS[-1].parent
         self.folder = folder
         if os.geteuid() == 0:
             shutil.chown(folder, "postgres", "postgres")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
         self._run("initdb", "--auth=trust", "--no-sync", "--username=postgres", f"--pgdata={folder}/data")
         with (folder / "data/postgresql.conf").open("a") as conf:
             conf.write(f"port={self.port}\nunix_socket_directories='{folder}'\nshared_buffers=16MB\n")
@@ -100,8 +98,8 @@ class Server:
 @pytest.fixture(scope="module")
 def server() -> t.Iterator[Server]:
     # Not tmp_path: a socket's path is short, and the user postgres must reach it.
-    with tempfile.TemporaryDirectory(prefix="probe-pg-") as name:
-        running = Server(Path(name))
+    with tempfile.TemporaryDirectory(prefix="probe-pg-") as name, reserved() as port:
+        running = Server(Path(name), port)
         probe_rows.prepare(command.run, running.connection(), timeout=10, check_mode=False)
         yield running
         running.stop()

@@ -53,7 +53,9 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> t.Callable[..., tupl
     program = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(program)
 
-    def ran(word: str, answer: tuple[int, str] | OSError) -> tuple[int, dict[str, t.Any], t.Any]:
+    def ran(
+        word: str, answer: tuple[int, str] | OSError, deadline: float = 60.0
+    ) -> tuple[int, dict[str, t.Any], t.Any]:
         fake.connect = lambda **_words: Primary(word)  # type: ignore[attr-defined]
         asked: list[t.Any] = []
 
@@ -67,7 +69,9 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> t.Callable[..., tupl
         descriptor, state = tmp_path / "member.json", tmp_path / "demotion.json"
         descriptor.write_text(json.dumps({"name": "pg-a1", "socket_dir": "/run", "port": 5432}), "utf-8")
         files = [f"--descriptor={descriptor}", f"--state-file={state}"]
-        monkeypatch.setattr(sys, "argv", ["program", "--token=T", "--deadline=0.1", "--candidate=pg-a2", *files])
+        monkeypatch.setattr(
+            sys, "argv", ["program", "--token=T", f"--deadline={deadline}", "--candidate=pg-a2", *files]
+        )
         return program.main(), json.loads(state.read_text("utf-8")), asked
 
     return ran
@@ -90,5 +94,5 @@ def test_a_patroni_that_does_not_answer_is_told(run: t.Callable[..., t.Any]) -> 
 
 
 def test_at_another_word_nobody_is_asked(run: t.Callable[..., t.Any]) -> None:
-    code, state, asked = run("yesterday", (200, ""))
+    code, state, asked = run("yesterday", (200, ""), 0.1)
     assert (code, state["state"], asked) == (1, "expired", [])

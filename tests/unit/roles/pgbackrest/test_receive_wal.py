@@ -21,8 +21,10 @@ FAKE = """#!/bin/sh
 case "$*" in *--create-slot*) : > slot; exit 0;; esac
 echo "$@" >> calls
 if [ -e refuse ]; then echo "requested starting point is ahead" >&2; exit 1; fi
-exec sleep 30
+exec sleep 300
 """
+#: Seconds to wait for what takes a moment.
+PATIENT = 60.0
 
 
 def load() -> ModuleType:
@@ -72,12 +74,15 @@ def agents() -> t.Iterator[list[Agent]]:
 
 
 @pytest.fixture
-def receiver(tmp_path: Path, agents: list[Agent], monkeypatch: pytest.MonkeyPatch) -> t.Any:
+def receiver(tmp_path: Path, agents: list[Agent], monkeypatch: pytest.MonkeyPatch) -> t.Iterator[t.Any]:
     program = tmp_path / "pg_receivewal"
     program.write_text(FAKE, encoding="utf-8")
     program.chmod(0o755)
     (tmp_path / "wal").mkdir()
     monkeypatch.chdir(tmp_path)
+    # A busy machine may take longer than an agent may in an outage, and than a stream lives that is refused.
+    monkeypatch.setattr(receive_wal, "ASK_TIMEOUT", PATIENT)
+    monkeypatch.setattr(receive_wal, "REFUSED_WITHIN", PATIENT)
     made = receive_wal.Receiver({
         "stanza": "lab", "repo1_path": str(tmp_path / "repo"), "bin_dir": str(tmp_path),
         "members": [{"name": n, "address": "127.0.0.1", "port": 5432} for n in ("pg-a1", "pg-a2")],
@@ -94,7 +99,21 @@ def receiver(tmp_path: Path, agents: list[Agent], monkeypatch: pytest.MonkeyPatc
 
     made.pool = type("OneByOne", (), {"map": staticmethod(map)})()
     monkeypatch.setattr(made, "is_primary", is_primary)
-    return made
+    yield made
+    if made.child is not None:
+        made.child.kill()
+
+
+def eventually(look: t.Callable[[], t.Any]) -> None:
+    end = time.monotonic() + PATIENT
+    while not look():
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.01)
+
+
+def streams(receiver: t.Any) -> bool:
+    """The program that receives has begun, and it is told."""
+    return receiver.child is not None and Path("calls").exists() and (receiver.directory / "receiver.json").exists()
 
 
 def state(receiver: t.Any) -> dict[str, t.Any]:
@@ -123,15 +142,14 @@ def test_an_agent_that_is_away_is_no_primary(receiver: t.Any, agents: list[Agent
 def test_it_follows_a_new_primary(receiver: t.Any, agents: list[Agent], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receive_wal, "WATCH", 0.05)
     agents[0].status = 200
-
-    def move() -> None:
-        time.sleep(0.3)
-        agents[0].status, agents[1].status = 503, 200
-
-    threading.Thread(target=move, daemon=True).start()
-    begin = time.monotonic()
-    receiver.stream_from(receiver.primary())
-    assert 0.25 < time.monotonic() - begin < 3
+    thread = threading.Thread(target=receiver.stream_from, args=[receiver.primary()], daemon=True)
+    thread.start()
+    eventually(lambda: streams(receiver))
+    time.sleep(0.3)
+    assert thread.is_alive(), "nobody else is primary yet"
+    agents[0].status, agents[1].status = 503, 200
+    thread.join(PATIENT)
+    assert not thread.is_alive()
     assert receiver.child is None and receiver.primary()["name"] == "pg-a2"
     [call] = Path("calls").read_text(encoding="utf-8").splitlines()
     for part in ("--synchronous", "--no-loop", "--slot=repo_a_receiver", "sslmode='verify-full'",
@@ -149,10 +167,11 @@ def test_it_stays_while_nobody_is_primary(
     agents[0].status = 503
     thread = threading.Thread(target=receiver.stream_from, args=(primary,), daemon=True)
     thread.start()
+    eventually(lambda: streams(receiver))
     time.sleep(0.6)
     assert thread.is_alive() and state(receiver)["state"] == "streaming"
     receiver.child.terminate()
-    thread.join(3)
+    thread.join(PATIENT)
     assert not thread.is_alive()
 
 
@@ -171,11 +190,10 @@ def test_a_slot_is_made_only_where_the_stream_was_refused(receiver: t.Any, monke
     monkeypatch.setattr(receive_wal, "RETRY_REFUSED", 0.0)
     thread = threading.Thread(target=receiver.stream_from, args=[PG_A1], daemon=True)
     thread.start()
-    while receiver.child is None or not Path("calls").exists():
-        time.sleep(0.01)
+    eventually(lambda: streams(receiver))
     receiver.child.terminate()
-    thread.join(3)
-    assert not Path("slot").exists()
+    thread.join(PATIENT)
+    assert not thread.is_alive() and not Path("slot").exists()
     Path("refuse").touch()
     receiver.stream_from(PG_A1)
     assert Path("slot").exists()

@@ -121,7 +121,7 @@ def arm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> t.Iterator[t.Callabl
     take too long."""
 
     def run(
-        standby: Standby, dump: str | dict[str, str], deadline: float = 2.0, archive: int = 1, slow: int = 0
+        standby: Standby, dump: str | dict[str, str], deadline: float = 60.0, archive: int = 1, slow: int = 0
     ) -> Ran:
         program = load_program(monkeypatch)
         sys.modules["psycopg2"].connect = lambda **_words: standby  # type: ignore[attr-defined]
@@ -200,19 +200,21 @@ def test_slots_for_all_others_are_there_before_it_can_be_primary(arm: t.Callable
     ids=["primary died", "checkpoint of a running primary", "it ran on", "more came", "no record"],
 )
 def test_anything_else_at_the_end_promotes_nobody(arm: t.Callable[..., Ran], dump: str) -> None:
-    ran = arm(Standby([(True, "0/5000028"), (False, "0/5000300")]), dump)
+    ran = arm(Standby([(True, "0/5000028"), (False, "0/5000300")]), dump, deadline=1.0)
+    assert ran.dumped_from, "it was looked at"
     assert not ran.standby.promoted
     assert (ran.code, ran.state["state"]) == (1, "expired")
 
 
 def test_a_shutdown_that_is_received_and_not_replayed_is_waited_for(arm: t.Callable[..., Ran]) -> None:
-    assert arm(Standby([(True, "0/5000028"), (False, "0/5000100")]), SHUTDOWN).state["state"] == "expired"
+    received = [(True, "0/5000028"), (False, "0/5000100")]
+    assert arm(Standby(received), SHUTDOWN, deadline=1.0).state["state"] == "expired"
     late = [(True, "0/5000028"), (False, "0/5000100"), (False, "0/5000100"), (False, "0/5000178")]
     assert arm(Standby(late), SHUTDOWN).state["state"] == "promoted"
 
 
 def test_a_primary_that_streams_is_left_alone(arm: t.Callable[..., Ran]) -> None:
-    ran = arm(Standby([(True, "0/5000178")]), SHUTDOWN)
+    ran = arm(Standby([(True, "0/5000178")]), SHUTDOWN, deadline=1.0)
     assert not ran.standby.promoted
     assert ran.dumped_from == []
     assert ran.state["reason"]

@@ -93,7 +93,7 @@ def arm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> t.Iterator[t.Callabl
     # Nobody else waits for it: a process that ended and was not waited for would still be in /proc.
     threading.Thread(target=postmaster.wait, daemon=True).start()
 
-    def run(primary: Primary, *notifications: str, deadline: float = 0.3) -> Ran:
+    def run(primary: Primary, *notifications: str, deadline: float = 60.0) -> Ran:
         program = load_program(monkeypatch)
         sys.modules["psycopg2"].connect = lambda **_words: primary  # type: ignore[attr-defined]
         for payload in notifications:
@@ -109,7 +109,7 @@ def arm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> t.Iterator[t.Callabl
         files = [f"--descriptor={descriptor}", f"--state-file={state}"]
         monkeypatch.setattr(sys, "argv", ["program", "--token=T", f"--deadline={deadline}", *files])
         code = program.main()
-        time.sleep(0.05)
+        time.sleep(0.05)  # in which a postmaster ends that was told to
         return Ran(
             code,
             json.loads(state.read_text("utf-8")),
@@ -153,7 +153,7 @@ def test_most_of_the_shutdown_is_written_before_anybody_waits(arm: t.Callable[..
 
 
 def test_another_operations_word_is_not_its_own(arm: t.Callable[..., Ran]) -> None:
-    ran = arm(Primary(), "yesterday", "")
+    ran = arm(Primary(), "yesterday", "", deadline=0.3)
     assert (ran.code, ran.state["state"]) == (1, "expired")
     assert not ran.postmaster_ended and not ran.may_only_be_standby
 
@@ -167,7 +167,7 @@ def test_without_a_word_nothing_is_changed(arm: t.Callable[..., Ran]) -> None:
     ran = arm(Primary(), deadline=0.2)
     assert (ran.code, ran.state["state"]) == (1, "expired")
     assert not ran.postmaster_ended and not ran.may_only_be_standby
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 def test_a_standby_is_not_armed(arm: t.Callable[..., Ran]) -> None:
@@ -185,7 +185,7 @@ def test_told_to_stop_it_disarms(arm: t.Callable[..., Ran]) -> None:
             if sql.startswith("LISTEN"):
                 threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
 
-    ran = arm(Told(), deadline=5)
+    ran = arm(Told())
     assert (ran.code, ran.state["state"]) == (0, "disarmed")
     assert not ran.postmaster_ended and not ran.may_only_be_standby
 

@@ -13,6 +13,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from local_port import reserved
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import members
 from ansible_collections.fraiseql.resilience.plugins.module_utils.command import Completed, run
@@ -154,10 +155,10 @@ def test_members_stay_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_name_that_is_looked_up_for_ever_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """As with a resolver behind a black hole: getaddrinfo has no timeout."""
     never = threading.Event()
-    monkeypatch.setattr(members, "is_greeted", lambda _address, _port, _timeout: never.wait(20))
+    monkeypatch.setattr(members, "is_greeted", lambda _address, _port, _timeout: never.wait(60))
     begin = time.monotonic()
     seen = members.read_members(FACTS, timeout=0.2, run=Psql())
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 30
     assert [one.ssh_answers for one in seen] == [False, False]
     never.set()
 
@@ -175,7 +176,7 @@ def test_a_server_that_accepts_and_never_answers_is_given_up_in_time(
         facts = {**FACTS, "members": [{**one, "port": port, "ssh_port": port} for one in FACTS["members"]]}
         begin = time.monotonic()
         seen = members.read_members(facts, timeout=0.3, run=run)
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 30
     assert [(one.standing, one.ssh_answers) for one in seen] == [(Standing.UNSEEN, False)] * 2
 
 
@@ -185,9 +186,10 @@ def test_who_greets_and_who_does_not() -> None:
         port = server.getsockname()[1]
         greeter = threading.Thread(target=lambda: server.accept()[0].sendall(b"SSH-2.0-OpenSSH_10.0\r\n"))
         greeter.start()
-        assert members.is_greeted("127.0.0.1", port, 5.0)
-        greeter.join(5)
-    assert not members.is_greeted("127.0.0.1", port, 1.0)
+        assert members.is_greeted("127.0.0.1", port, 60.0)
+        greeter.join(60)
+    with reserved() as port:
+        assert not members.is_greeted("127.0.0.1", port, 1.0)
 
 
 def test_ssh_is_heard_where_it_usually_is_though_the_inventory_says_another_port(
@@ -199,9 +201,9 @@ def test_ssh_is_heard_where_it_usually_is_though_the_inventory_says_another_port
         greeter = threading.Thread(target=lambda: server.accept()[0].sendall(b"SSH-2.0-OpenSSH_10.0\r\n"))
         greeter.start()
         begin = time.monotonic()
-        assert members.Greetings([("127.0.0.1", mute.getsockname()[1])], 5.0).of(0)
-        assert time.monotonic() - begin < 2
-        greeter.join(5)
+        assert members.Greetings([("127.0.0.1", mute.getsockname()[1])], 60.0).of(0)
+        assert time.monotonic() - begin < 30
+        greeter.join(60)
     assert not members.Greetings([("127.0.0.1", 1)], 1.0).of(0)
 
 

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-import getpass
+import os
+import pwd
 import subprocess
 import sys
 import tempfile
@@ -47,7 +48,9 @@ def place(tmp_path: Path) -> t.Iterator[scratch.Place]:
     configuration.write_text(HOST)
     # pytest's own folder is too deep for a socket.
     with tempfile.TemporaryDirectory(prefix="scratch-") as folder:
-        yield scratch.Place("/nowhere", getpass.getuser(), Path(folder) / "scratch", str(configuration))
+        yield scratch.Place(
+            "/nowhere", pwd.getpwuid(os.geteuid()).pw_name, Path(folder) / "scratch", str(configuration)
+        )
 
 
 def test_a_copys_configuration_knows_one_repository_and_no_member() -> None:

@@ -17,6 +17,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from local_port import reserved
 from sample_cluster import Lab
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import members as members_of
@@ -24,6 +25,8 @@ from ansible_collections.fraiseql.resilience.plugins.module_utils.collect import
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.patroni import Engine
 from ansible_collections.fraiseql.resilience.plugins.module_utils.judge.topology import Member, Standing
 
+#: Seconds of a look in which everybody answers: as long as a busy machine may take.
+PATIENT = 60.0
 FACTS = {"cluster": "orders", "members": [], "receivers": ["repo-a-receiver"]}
 ALERTS = [
     {"state": "firing", "labels": {"alertname": "NoPrimary", "severity": "sev1", "cluster": "orders"},
@@ -104,7 +107,7 @@ def places(**given: t.Any) -> dict[str, t.Any]:
 def test_an_agent_is_heard_whether_it_is_well_or_not(cluster: Path) -> None:
     lab = Lab().fails("pg-a1", "login", "app gets no session")
     with serving({"/healthz": (503, lab.healthz("pg-a1"))}) as port:
-        seen = signs.look(places(agents={"pg-a1": f"http://127.0.0.1:{port}"}), str(cluster), 2.0)
+        seen = signs.look(places(agents={"pg-a1": f"http://127.0.0.1:{port}"}), str(cluster), PATIENT)
     agent = seen["agents"]["pg-a1"]
     assert agent["answered"] and agent["reading"]["in_recovery"] is False
     assert agent["components"]["login"] == {"own": "fail", "fault": "own", "reason": "app gets no session"}
@@ -114,7 +117,7 @@ def test_an_agent_is_heard_whether_it_is_well_or_not(cluster: Path) -> None:
 def test_an_agent_that_tells_no_details_and_one_that_is_none(cluster: Path) -> None:
     with serving({"/healthz": (200, {"status": "pass"})}) as plain, serving({"/healthz": (200, b"<html>")}) as web:
         asked = {"plain": f"http://127.0.0.1:{plain}", "web": f"http://127.0.0.1:{web}"}
-        seen = signs.look(places(agents=asked), str(cluster), 2.0)["agents"]
+        seen = signs.look(places(agents=asked), str(cluster), PATIENT)["agents"]
     assert (seen["plain"]["answered"], seen["plain"]["components"]) == (True, None)
     assert not seen["web"]["answered"] and "not as a health agent" in seen["web"]["reason"]
 
@@ -128,9 +131,9 @@ def test_whoever_is_frozen_or_refuses_keeps_nobody_waiting(cluster: Path) -> Non
             alerts={"host": "127.0.0.1", "port": frozen, "tls": None, "cluster": "orders"},
         )  # fmt: skip
         begin = time.monotonic()
-        seen = signs.look(asked, str(cluster), 1.0)
+        seen = signs.look(asked, str(cluster), 4.0)
         took = time.monotonic() - begin
-    assert took < 1.5
+    assert took < 5.5, "one after the other, the three that are frozen take 6 s"
     assert {name: one["answered"] for name, one in seen["agents"].items()} == {
         "pg-a1": False, "pg-a2": True, "pg-b1": False,
     }  # fmt: skip
@@ -145,18 +148,18 @@ def test_whoever_is_frozen_or_refuses_keeps_nobody_waiting(cluster: Path) -> Non
 def test_what_hangs_is_left_behind() -> None:
     held = threading.Event()
     begin = time.monotonic()
-    found = signs.all_within({"name": held.wait, "quick": lambda: 7}, 0.3, {})
-    assert time.monotonic() - begin < 1
+    found = signs.all_within({"name": lambda: held.wait(60), "quick": lambda: 7}, 0.5, {})
+    assert time.monotonic() - begin < 30
     held.set()
     assert found["quick"].value == 7
-    assert (found["name"].value, found["name"].reason) == (None, "no answer within 0.3 s")
+    assert (found["name"].value, found["name"].reason) == (None, "no answer within 0.5 s")
 
 
 def test_the_cluster_is_seen_with_its_hazards(cluster: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stalled = [Member("pg-a1", "a", Standing.STALLED, reason="its storage is full"), *Lab().members.values()][:1]
     monkeypatch.setattr(signs, "read_members", lambda facts, timeout, run: stalled)
     monkeypatch.setattr(signs, "read_engine", lambda facts, timeout: Engine(seen=False))
-    seen = signs.look(places(), str(cluster), 2.0)["cluster"]
+    seen = signs.look(places(), str(cluster), PATIENT)["cluster"]
     assert seen["members"] == [
         {"name": "pg-a1", "standing": "stalled", "reason": "its storage is full", "receiving_from": None}
     ]
@@ -167,7 +170,7 @@ def test_the_cluster_is_seen_with_its_hazards(cluster: Path, monkeypatch: pytest
 def test_receivers_of_the_cluster_are_missed(cluster: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     members = list(Lab().receiver_away().members.values())
     monkeypatch.setattr(signs, "read_members", lambda facts, timeout, run: members)
-    seen = signs.look(places(), str(cluster), 2.0)["cluster"]
+    seen = signs.look(places(), str(cluster), PATIENT)["cluster"]
     assert [one["code"] for one in seen["hazards"]] == ["receiver_away"]
 
 
@@ -179,13 +182,13 @@ def test_an_observer_that_does_not_know_its_cluster_says_so(tmp_path: Path) -> N
 def test_alerts_that_fire_about_the_cluster_are_told(cluster: Path) -> None:
     with serving({"/api/v1/alerts": (200, {"status": "success", "data": {"alerts": ALERTS}})}) as port:
         asked = {"host": "127.0.0.1", "port": port, "tls": None, "cluster": "orders"}
-        seen = signs.look(places(alerts=asked), str(cluster), 2.0)
+        seen = signs.look(places(alerts=asked), str(cluster), PATIENT)
     assert seen["alerts"] == [
         {"name": "NoPrimary", "severity": "sev1", "instance": "", "summary": "No member of orders is a primary"},
         {"name": "JobMissing", "severity": "sev2", "instance": "", "summary": ""},
     ]
     with serving({"/api/v1/alerts": (503, b"Service Unavailable")}) as port:
-        seen = signs.look(places(alerts={**asked, "port": port}), str(cluster), 2.0)
+        seen = signs.look(places(alerts={**asked, "port": port}), str(cluster), PATIENT)
     assert (seen["alerts"], seen["alerts_reason"]) == (None, "Prometheus answers with 503: Service Unavailable")
 
 
@@ -199,20 +202,19 @@ def test_a_real_prometheus_tells_its_alerts(cluster: Path, tmp_path: Path) -> No
     ]}]}  # fmt: skip
     (tmp_path / "rules.yml").write_text(json.dumps(rules))
     (tmp_path / "prometheus.yml").write_text(json.dumps({"rule_files": ["rules.yml"]}))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        ["prometheus", f"--config.file={tmp_path / 'prometheus.yml'}", f"--storage.tsdb.path={tmp_path / 'data'}",
-         f"--web.listen-address=127.0.0.1:{port}"],
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    asked = places(alerts={"host": "127.0.0.1", "port": port, "tls": None, "cluster": "orders"})
-    try:
-        end = time.monotonic() + 30
-        while not (told := signs.look(asked, str(cluster), 2.0)["alerts"]):
-            assert time.monotonic() < end, "it tells no alert"
-            time.sleep(0.2)
-    finally:
-        process.terminate()
-        process.wait(20)
+    with reserved() as port:
+        process = subprocess.Popen(
+            ["prometheus", f"--config.file={tmp_path / 'prometheus.yml'}", f"--storage.tsdb.path={tmp_path / 'data'}",
+             f"--web.listen-address=127.0.0.1:{port}"],
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        asked = places(alerts={"host": "127.0.0.1", "port": port, "tls": None, "cluster": "orders"})
+        try:
+            end = time.monotonic() + 60
+            while not (told := signs.look(asked, str(cluster), 2.0)["alerts"]):
+                assert time.monotonic() < end, "it tells no alert"
+                time.sleep(0.2)
+        finally:
+            process.terminate()
+            process.wait(60)
     assert told == [{"name": "NoPrimary", "severity": "sev1", "instance": "pg-a1", "summary": "There is none"}]

@@ -83,7 +83,7 @@ def test_several_processes_write_one_chain(timeline: Timeline) -> None:
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(30)
+        worker.join(120)
     chain = timeline.read()
     assert chain.problems == ()
     assert len(chain.events) == 80
@@ -97,7 +97,7 @@ def test_what_was_appended_survives_a_kill(timeline: Timeline) -> None:
         assert worker.is_alive()
     assert worker.pid is not None
     os.kill(worker.pid, signal.SIGKILL)
-    worker.join(10)
+    worker.join(60)
     written = len(timeline.read().events)
     timeline.append("mark", mark="after")
     chain = timeline.read()

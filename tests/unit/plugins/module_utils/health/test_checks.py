@@ -100,7 +100,7 @@ def look(tmp_path: Path, server: Server) -> t.Callable[..., t.Callable[[], t.Seq
     def made(kind: str, **options: t.Any) -> t.Callable[[], t.Sequence[Finding]]:
         check = parse({"member": MEMBER, "checks": {"it": {"kind": kind, **options}}}).checks["it"]
         found = check.kind.make(check.options, descriptor)
-        return lambda: found(time.monotonic() + 1)
+        return lambda: found(time.monotonic() + 60)
 
     return made
 

@@ -5,8 +5,8 @@
 
 The folder is in FAKE_DATABASE. ``mood`` says what the database does: ack, unsafe, not waited for, refuse, lost, hang,
 or a SQLSTATE.
-``rows`` holds a line for each committed row. ``broken_promises`` is written when an attempt begins although the one
-before it is not in the ledger.
+``rows`` holds a line for each committed row. ``hangs-<process id>`` is there once that client hangs.
+``broken_promises`` is written when an attempt begins although the one before it is not in the ledger.
 """
 
 from __future__ import annotations
@@ -56,6 +56,8 @@ class Cursor:
         run, client, seq = values
         self._promise(run, client, seq)
         mood = _mood()
+        if mood == "hang":
+            (_folder() / f"hangs-{os.getpid()}").touch()
         while mood == "hang":
             time.sleep(0.01)
             mood = _mood()

@@ -13,6 +13,7 @@ import time
 import typing as t
 
 import pytest
+from local_port import reserved
 
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.health import network
 from ansible_collections.fraiseql.resilience.plugins.module_utils.collect.health.network import Refused
@@ -55,14 +56,14 @@ def answering(body: str, code: int = 200, asked: list[bytes] | None = None) -> S
     return serve
 
 
-def soon(seconds: float = 10.0) -> float:
+def soon(seconds: float = 60.0) -> float:
     return time.monotonic() + seconds
 
 
 def test_a_port_that_answers_and_one_that_does_not() -> None:
     with listening(lambda _connection: None) as port:
-        assert network.tcp("127.0.0.1", port, soon()) < 10
-    with pytest.raises(Refused, match=f"127.0.0.1:{port} does not answer"):
+        assert network.tcp("127.0.0.1", port, soon()) < 60
+    with reserved() as port, pytest.raises(Refused, match=f"127.0.0.1:{port} does not answer"):
         network.tcp("127.0.0.1", port, soon())
 
 
@@ -76,14 +77,14 @@ def test_an_answer_with_its_token() -> None:
 
 
 def silent(connection: socket.socket) -> None:
-    time.sleep(5)
+    time.sleep(60)
 
 
 def dripping(connection: socket.socket) -> None:
     """A byte now and then: each read is quick, and the answer never ends."""
     connection.recv(4096)
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-    for _byte in range(100):
+    for _byte in range(1000):
         connection.sendall(b".")
         time.sleep(0.05)
 
@@ -98,14 +99,14 @@ def test_what_does_not_answer_wholly_in_time_does_not_answer(serve: Serve) -> No
     begin = time.monotonic()
     with listening(serve) as port, pytest.raises(Refused, match="does not answer"):
         network.get(f"http://127.0.0.1:{port}/", soon(0.4))
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 30
 
 
 def test_peers_clocks() -> None:
     with listening(answering('{"status": "pass", "time": "2020-01-01T00:00:00.000+00:00"}')) as port:
         [behind, gone] = network.offsets({"behind": f"http://127.0.0.1:{port}", "gone": "http://127.0.0.1:1"}, soon())
     assert behind.seconds is not None and behind.seconds < -(10**8)
-    assert 0 < behind.bound < 10
+    assert 0 < behind.bound < 60
     assert gone.seconds is None
     with listening(answering("{}")) as port:
         assert network.offsets({"mute": f"http://127.0.0.1:{port}"}, soon())[0].seconds is None
@@ -115,8 +116,8 @@ def test_a_peer_that_hangs_does_not_take_the_others_time() -> None:
     with listening(silent) as hung, listening(answering('{"time": "2020-01-01T00:00:00+00:00"}')) as well:
         peers = {"hung": f"http://127.0.0.1:{hung}", "well": f"http://127.0.0.1:{well}"}
         begin = time.monotonic()
-        assert [one.seconds is None for one in network.offsets(peers, soon(2))] == [True, False]
-    assert time.monotonic() - begin < 8
+        assert [one.seconds is None for one in network.offsets(peers, soon(3))] == [True, False]
+    assert time.monotonic() - begin < 30
 
 
 def test_what_other_agents_see() -> None:
