@@ -18,8 +18,8 @@ host. Exit codes:
     255  strict only: the repositories hold later WAL of that timeline, or could not be asked, or the file is broken
 
 A standby asks for ever and gets what is missing by streaming, so ``--lenient`` says 1 where strict says 255.
-Replay waits for it, a standby's at each segment: Python leaves site out, and what the usual case needs not is imported where
-it is needed.
+Replay waits for it, a standby's at each segment: Python leaves site out, and what the usual case needs not is imported
+where it is needed.
 """
 
 from __future__ import annotations

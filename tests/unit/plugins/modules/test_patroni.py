@@ -129,7 +129,7 @@ def test_the_clusters_own_name_is_forgotten(
     forgotten: list[t.Any] = []
     monkeypatch.setattr(collect, "forget", lambda *words, run: forgotten.append(words))
     assert patroni.act({**given, "state": "forgotten"}, False) == {"changed": True}
-    assert forgotten == [("orders", 0.2)]
+    assert forgotten == [("orders", given["timeout"])]
 
 
 def test_the_clusters_own_name_is_paused(
