@@ -29,6 +29,8 @@ BUFFER = 128 * 1024 * 1024
 LAST_SECONDS = 5
 #: Record types of TLS: change cipher spec, alert, handshake, application data.
 TYPES, HANDSHAKE, LONGEST = range(20, 24), 22, 16384 + 2048
+#: Records one after the other that are there by chance nowhere.
+CHAIN = 3
 #: What PostgreSQL's clients and servers say before TLS begins.
 BEFORE_TLS = (struct.pack("!ii", 8, 80877103), b"S")
 #: What may follow it: a record, or nothing yet.
@@ -45,11 +47,12 @@ class Stream:
 
     def pieces(self) -> list[tuple[bool, list[bytes]]]:
         """Unbroken runs of segments in order; whether each is the begin of the connection."""
-        first = self.begins if self.begins is not None else min(self.parts, default=0)
+        first = self.begins if self.begins is not None else next(iter(self.parts), 0)
         found: list[tuple[bool, list[bytes]]] = []
-        end = -1
-        for at, content in sorted(((seq - first) % 2**32, part) for seq, part in self.parts.items()):
-            offset, part = max(at, end), content[max(0, end - at) :]
+        end: int | None = None
+        # From the first one seen, in both directions: numbers begin again at 2**32, and one that was late is before it.
+        for at, content in sorted(((seq - first + 2**31) % 2**32 - 2**31, part) for seq, part in self.parts.items()):
+            offset, part = (at, content) if end is None else (max(at, end), content[max(0, end - at) :])
             if not part:
                 continue
             if offset != end:
@@ -87,6 +90,22 @@ def records(data: bytes) -> tuple[int, bool, int]:
     return len(data) if count else 0, handshake, count
 
 
+def rest_of_a_record(data: bytes, segments: list[bytes]) -> int:
+    """Bytes before the first record: a segment begins with it, or, in the midst of bulk data, a chain of them begins
+    there. All of them where there is none."""
+    skipped = 0
+    for segment in segments:
+        if segment[0] in TYPES and segment[1:2] == b"\x03":
+            return skipped
+        skipped += len(segment)
+        if skipped > LONGEST:
+            break
+    for offset in range(min(len(data), LONGEST)):
+        if data[offset] in TYPES and records(data[offset : offset + CHAIN * (LONGEST + 5)])[2] >= CHAIN:
+            return offset
+    return len(data)
+
+
 def read_as_tls(stream: Stream) -> dict[str, t.Any]:
     """How many bytes are TLS and how many are not."""
     clear = total = count = 0
@@ -100,10 +119,7 @@ def read_as_tls(stream: Stream) -> dict[str, t.Any]:
             skipped = next((length for length in asked if data[length : length + 1] in ALLOWED_NEXT), 0)
         else:
             # A connection that was there before: what precedes the first whole record may be the rest of one.
-            for segment in segments:
-                if segment[:1] and segment[0] in TYPES and segment[1:2] == b"\x03":
-                    break
-                skipped += len(segment)
+            skipped = rest_of_a_record(data, segments)
             if skipped == len(data) or skipped > LONGEST:
                 clear += len(data)
                 continue

@@ -53,6 +53,28 @@ def test_a_connection_that_was_there_before_is_read_from_a_record_on() -> None:
     assert seen(b"z" * 40000, DATA, begins=None)[0] > 0, "no record has such a rest"
 
 
+@pytest.mark.parametrize("cut", [0, 1, 700, 16000, 30000])
+@pytest.mark.parametrize("size", [1448, 65160])
+@pytest.mark.parametrize("begin", [5, 2**32 - 1_000_000])
+def test_bulk_data_are_read_from_wherever_the_look_began(cut: int, size: int, begin: int) -> None:
+    """Segments do not begin with records there, and their numbers may begin again."""
+    bulk = (record(23, bytes(range(256)) * 64) * 150)[cut:]
+    parts = {(begin + at) % 2**32: bulk[at : at + size] for at in range(0, len(bulk), size)}
+    told = read_as_tls(Stream(None, parts))
+    assert told["clear"] == 0 and told["records"] >= 147
+
+
+def test_clear_words_are_no_rest_of_a_record() -> None:
+    words = b"SELECT secret FROM orders;" * 100_000
+    for begin in (b"", (DATA * 20)[700:]):
+        assert seen(begin + words, begins=None)[0] >= len(words) - 20_000
+
+
+def test_a_segment_that_was_late_is_put_before_the_first_one_seen() -> None:
+    whole = DATA + DATA
+    assert read_as_tls(Stream(None, {2000: whole[1000:], 1000: whole[:1000]}))["clear"] == 0
+
+
 def test_segments_come_in_any_order_and_more_than_once() -> None:
     whole = HELLO + DATA
     parts = {1000 + 200: whole[200:], 1000: whole[:300]}
