@@ -157,7 +157,9 @@ def test_one_that_still_does_not_answer_stays_lost(member: Member) -> None:
     assert [path.name for path in member.config.parent.iterdir() if path.name.startswith(".")] == []
 
 
-def test_another_one_that_is_lost_while_this_one_is_asked_stays_lost(member: Member) -> None:
+def test_another_one_that_is_lost_while_this_one_is_asked_stays_lost(
+    member: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nobody waits for a lock to leave a repository out: the primary's disk fills meanwhile."""
     text = CONFIG + "repo3-path=/elsewhere\n"
     member.config.write_text(text, encoding="utf-8")
@@ -165,11 +167,11 @@ def test_another_one_that_is_lost_while_this_one_is_asked_stays_lost(member: Mem
     answers = member.info
 
     def info() -> str:
-        member.info = answers  # type: ignore[method-assign]
+        monkeypatch.setattr(member, "info", answers)
         member.act("lost", repo=2)
         return answers()
 
-    member.info = info  # type: ignore[method-assign]
+    monkeypatch.setattr(member, "info", info)
     assert member.act("present")["repositories"] == [1, 3]
     assert "# lost: repo2-type=s3" in member.config.read_text(encoding="utf-8")
 
